@@ -1,0 +1,10 @@
+//! The mechanism of AREA Runner. It knows no service by name.
+//!
+//! The path, one function a step: `schedule` → `poll` → `intake` → `ledger` → `react` → `outcome` → `ledger`.
+
+pub mod clock;
+pub mod fault;
+pub mod ids;
+pub mod net;
+pub mod port;
+pub mod secret;
