@@ -8,3 +8,4 @@ pub mod ids;
 pub mod net;
 pub mod port;
 pub mod secret;
+pub mod store;
