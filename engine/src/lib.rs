@@ -3,9 +3,13 @@
 //! The path, one function a step: `schedule` → `poll` → `intake` → `ledger` → `react` → `outcome` → `ledger`.
 
 pub mod clock;
+pub mod crash;
 pub mod fault;
 pub mod ids;
+pub mod lease;
+pub mod ledger;
 pub mod net;
 pub mod port;
+pub mod schedule;
 pub mod secret;
 pub mod store;

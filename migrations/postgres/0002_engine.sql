@@ -88,8 +88,7 @@ CREATE TABLE nodes (
 );
 CREATE TABLE leases (
   part BIGINT PRIMARY KEY NOT NULL,
-  node BIGINT,
-  epoch BIGINT NOT NULL DEFAULT 0,
-  until_at BIGINT NOT NULL DEFAULT 0
+  node BIGINT,                                     -- who owns it, as long as that node lives; NULL: nobody
+  epoch BIGINT NOT NULL DEFAULT 0                  -- grows with every new owner
 );
 INSERT INTO leases (part) SELECT generate_series(0, 255);

@@ -88,8 +88,7 @@ CREATE TABLE nodes (
 );
 CREATE TABLE leases (
   part INTEGER PRIMARY KEY NOT NULL,
-  node BIGINT,
-  epoch BIGINT NOT NULL DEFAULT 0,
-  until_at BIGINT NOT NULL DEFAULT 0
+  node BIGINT,                                     -- who owns it, as long as that node lives; NULL: nobody
+  epoch BIGINT NOT NULL DEFAULT 0                  -- grows with every new owner
 );
 WITH RECURSIVE p(part) AS (SELECT 0 UNION ALL SELECT part + 1 FROM p WHERE part < 255) INSERT INTO leases (part) SELECT part FROM p;

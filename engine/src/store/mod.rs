@@ -1,6 +1,7 @@
 //! The database: one of two engines behind one type. SQL is a constant beside the function that runs it and the same text on
 //! both; what must differ stands in `batch`.
 
+pub mod batch;
 pub mod db;
 pub mod migrate;
 

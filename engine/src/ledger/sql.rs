@@ -1,0 +1,59 @@
+//! The ledger's statements: each takes a batch of rows `v` from one JSON parameter.
+
+use crate::batch;
+use crate::store::batch::Batch;
+
+/// Which of the proofs hold; on PostgreSQL the lease rows stay locked to the end of the transaction.
+pub const PROOFS: Batch = batch!([0 part bigint, 1 epoch bigint]
+    "SELECT l.part, l.epoch FROM v CROSS JOIN leases l WHERE l.part = v.part AND l.epoch = v.epoch"; " FOR SHARE OF l");
+/// Which of the AREAs still stand.
+pub const STANDING: Batch = batch!([0 area bigint, 1 revision bigint]
+    "SELECT a.no, a.revision FROM v CROSS JOIN areas a WHERE a.no = v.area AND a.revision = v.revision AND a.state = 'active'");
+/// Which of the keys are recorded.
+pub const RECORDED: Batch = batch!([0 source bigint, 1 key text]
+    "SELECT e.id, e.source_id, e.key FROM v CROSS JOIN events e WHERE e.source_id = v.source AND e.key = v.key");
+/// Where the cursors are.
+pub const CURSORS: Batch = batch!([0 id bigint]
+    "SELECT s.id, s.version, s.cursor FROM v CROSS JOIN sources s WHERE s.id = v.id");
+/// Records events.
+pub const EVENTS: Batch = batch!([0 id bigint, 1 source bigint, 2 key text, 3 body text, 4 at bigint, 5 undecided bigint,
+    6 mark bigint, 7 only_area bigint]
+    "INSERT INTO events (id, source_id, key, body, at, undecided, mark, only_area)
+     SELECT id, source, key, body, at, undecided, mark, only_area FROM v");
+/// Marks events as decided, wholly or up to an AREA.
+pub const DECIDED: Batch = batch!([0 id bigint, 1 mark bigint]
+    "UPDATE events SET undecided = CASE WHEN v.mark IS NULL THEN NULL ELSE undecided END, mark = v.mark
+     FROM v WHERE events.id = v.id");
+/// Records births.
+pub const RUNS: Batch = batch!([0 id bigint, 1 area bigint, 2 event bigint, 3 replay bigint, 4 revision bigint, 5 part bigint,
+    6 state text, 7 reason text, 8 due_at bigint, 9 ended_at bigint, 10 detail text]
+    "INSERT INTO runs (id, area_no, event_id, replay, revision, part, state, reason, due_at, ended_at, detail)
+     SELECT id, area, event, replay, revision, part, state, reason, due_at, ended_at, detail FROM v WHERE true
+     ON CONFLICT (area_no, event_id, replay) DO NOTHING");
+/// Records what became of open runs; one that ended meanwhile (cancelled) stays as it is.
+pub const UPDATES: Batch = batch!([0 id bigint, 1 state text, 2 reason text, 3 due_at bigint, 4 ended_at bigint, 5 detail text]
+    "UPDATE runs SET state = v.state, reason = v.reason, due_at = v.due_at, ended_at = v.ended_at,
+     detail = COALESCE(v.detail, runs.detail) FROM v WHERE runs.id = v.id AND runs.ended_at IS NULL");
+/// Moves cursors.
+pub const MOVES: Batch = batch!([0 id bigint, 1 version bigint, 2 cursor text]
+    "UPDATE sources SET cursor = v.cursor, version = sources.version + 1
+     FROM v WHERE sources.id = v.id AND sources.version = v.version");
+/// Stores the policies' state.
+pub const POLICIES: Batch = batch!([0 area bigint, 1 policy text]
+    "UPDATE areas SET policy = v.policy FROM v WHERE areas.no = v.area");
+/// Completes baselines.
+pub const JOINS: Batch = batch!([0 area bigint, 1 joined_at bigint]
+    "UPDATE areas SET joined_at = v.joined_at FROM v WHERE areas.no = v.area AND areas.joined_at IS NULL");
+/// Stores health that changed.
+pub const HEALTH: Batch = batch!([0 id bigint, 1 health text]
+    "UPDATE sources SET health = v.health FROM v WHERE sources.id = v.id");
+/// Counts failures.
+pub const FAILURES: Batch = batch!([0 area bigint, 1 failures bigint, 2 failing_at bigint]
+    "UPDATE areas SET failures = v.failures, failing_at = v.failing_at FROM v WHERE areas.no = v.area");
+/// Pauses by a fault.
+pub const FAULTED: Batch = batch!([0 area bigint, 1 reason text, 2 mark bigint]
+    "UPDATE areas SET state = 'faulted', reason = v.reason, mark = v.mark, version = version + 1
+     FROM v WHERE areas.no = v.area AND areas.state = 'active'");
+/// Moves the instants at which silence is raised.
+pub const SILENCES: Batch = batch!([0 area bigint, 1 silent_at bigint]
+    "UPDATE areas SET silent_at = v.silent_at FROM v WHERE areas.no = v.area");

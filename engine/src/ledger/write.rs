@@ -1,0 +1,152 @@
+//! One transaction: look at what the units rest on, leave out those that no longer stand, write the rest, commit.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+
+use super::sql;
+use super::unit::{Proof, Refused, Unit};
+use crate::store::Db;
+use crate::store::batch::{Batch, Tx};
+
+/// Commits what stands and answers each unit, in order. With `repeated`, every event is looked up first, also the fresh ones.
+pub async fn write(db: &Db, units: &[&Unit], repeated: bool) -> sqlx::Result<Vec<Result<(), Refused>>> {
+    let mut tx = Tx::begin(db).await?;
+    let seen = Seen::look(&mut tx, units, repeated).await?;
+    let answers: Vec<_> = units.iter().map(|unit| seen.judge(unit)).collect();
+    let standing: Vec<&Unit> = units.iter().zip(&answers).filter(|(_, a)| a.is_ok()).map(|(u, _)| *u).collect();
+    if !standing.is_empty() {
+        insert(&mut tx, &standing, &seen).await?;
+        crate::crash::point("ledger.before_commit");
+        tx.commit().await?;
+        crate::crash::point("ledger.after_commit");
+    }
+    Ok(answers)
+}
+
+/// What the database says of the things that the units rest on.
+#[derive(Default)]
+struct Seen {
+    proofs: HashSet<Proof>,
+    standing: HashSet<(i64, i64)>,
+    recorded: HashMap<(i64, String), i64>,
+    cursors: HashMap<i64, (i64, Option<String>)>,
+}
+
+impl Seen {
+    async fn look(tx: &mut Tx, units: &[&Unit], repeated: bool) -> sqlx::Result<Self> {
+        let mut seen = Self::default();
+        let proofs: HashSet<Proof> = units.iter().filter_map(|u| u.proof).collect();
+        let rows = read::<(i64, i64)>(tx, sql::PROOFS, proofs.iter().map(|p| (p.part, p.epoch))).await?;
+        seen.proofs = rows.into_iter().map(|(part, epoch)| Proof { part, epoch }).collect();
+        let standing: HashSet<(i64, i64)> =
+            units.iter().flat_map(|u| &u.standing).map(|(area, revision)| (area.0, *revision)).collect();
+        seen.standing = read(tx, sql::STANDING, standing.iter()).await?.into_iter().collect();
+        let keys = units.iter().flat_map(|u| &u.events).filter(|e| repeated || !e.fresh);
+        let rows = read::<(i64, i64, String)>(tx, sql::RECORDED, keys.map(|e| (e.source.0, &e.key))).await?;
+        seen.recorded = rows.into_iter().map(|(id, source, key)| ((source, key), id)).collect();
+        let moves = units.iter().filter_map(|u| u.cursor.as_ref()).map(|c| (c.source.0,));
+        let rows = read::<(i64, i64, Option<String>)>(tx, sql::CURSORS, moves).await?;
+        seen.cursors = rows.into_iter().map(|(id, version, cursor)| (id, (version, cursor))).collect();
+        Ok(seen)
+    }
+
+    fn judge(&self, unit: &Unit) -> Result<(), Refused> {
+        if unit.proof.is_some_and(|p| !self.proofs.contains(&p)) {
+            return Err(Refused::Lost);
+        }
+        let stale = |(area, revision): &&(_, i64)| {
+            let area: &crate::ids::AreaNo = area;
+            !self.standing.contains(&(area.0, *revision))
+        };
+        let stale: Vec<_> = unit.standing.iter().filter(stale).map(|(area, _)| *area).collect();
+        if !stale.is_empty() {
+            return Err(Refused::Stale(stale));
+        }
+        let foreign = |e: &&super::NewEvent| self.recorded(e).is_some_and(|id| id != e.id.0);
+        let duplicates: Vec<String> = unit.events.iter().filter(foreign).map(|e| e.key.clone()).collect();
+        if !duplicates.is_empty() {
+            return Err(Refused::Duplicate(duplicates));
+        }
+        match &unit.cursor {
+            Some(to) => match self.cursors.get(&to.source.0) {
+                Some((version, _)) if *version == to.from => Ok(()),
+                Some((version, cursor)) if *version == to.from + 1 && *cursor == to.to => Ok(()),
+                _ => Err(Refused::Moved),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// The id under which the event's key is recorded.
+    fn recorded(&self, event: &super::NewEvent) -> Option<i64> {
+        if self.recorded.is_empty() {
+            return None;
+        }
+        self.recorded.get(&(event.source.0, event.key.clone())).copied()
+    }
+}
+
+/// Events before the cursor moves, births after their events: the order does not matter inside one transaction, but it reads so.
+async fn insert(tx: &mut Tx, units: &[&Unit], seen: &Seen) -> sqlx::Result<()> {
+    let all = || units.iter();
+    let events = all().flat_map(|u| &u.events).filter(|e| seen.recorded(e).is_none());
+    let events = events
+        .map(|e| (e.id, e.source, &e.key, &e.body, e.at, e.undecided, e.mark, e.only_area))
+        .map(|e| (e.0.0, e.1.0, e.2, e.3, e.4, e.5, e.6.map(|a| a.0), e.7.map(|a| a.0)));
+    run(tx, sql::EVENTS, events).await?;
+    run(tx, sql::DECIDED, all().flat_map(|u| &u.decided).map(|(id, mark)| (id.0, mark.map(|a| a.0)))).await?;
+    let runs = all().flat_map(|u| &u.runs).map(|r| {
+        let due = (r.due_at, r.ended_at, &r.detail);
+        (r.id.0, r.area.0, r.event.0, r.replay, r.revision, r.part, r.state.as_str(), &r.reason, due.0, due.1, due.2)
+    });
+    run(tx, sql::RUNS, runs).await?;
+    let updates = all().flat_map(|u| &u.updates);
+    let updates = updates.map(|r| (r.id.0, r.state.as_str(), &r.reason, r.due_at, r.ended_at, &r.detail));
+    run(tx, sql::UPDATES, updates).await?;
+    let moves = all().filter_map(|u| u.cursor.as_ref()).map(|c| (c.source.0, c.from, &c.to));
+    run(tx, sql::MOVES, moves).await?;
+    run(tx, sql::POLICIES, all().flat_map(|u| &u.policies).map(|(a, p)| (a.0, p))).await?;
+    run(tx, sql::JOINS, all().flat_map(|u| &u.joins).map(|(a, at)| (a.0, at))).await?;
+    run(tx, sql::HEALTH, all().filter_map(|u| u.health.as_ref()).map(|(s, h)| (s.0, h))).await?;
+    run(tx, sql::FAILURES, all().flat_map(|u| &u.failures).map(|(a, n, at)| (a.0, n, at))).await?;
+    run(tx, sql::FAULTED, all().flat_map(|u| &u.faulted).map(|(a, why, mark)| (a.0, why, mark.0))).await?;
+    run(tx, sql::SILENCES, all().flat_map(|u| &u.silences).map(|(a, at)| (a.0, at))).await
+}
+
+async fn run<T: Serialize>(tx: &mut Tx, batch: Batch, rows: impl Iterator<Item = T>) -> sqlx::Result<()> {
+    if let Some(json) = array(rows)? {
+        tx.execute(batch, &json).await?;
+    }
+    Ok(())
+}
+
+async fn read<T: crate::store::batch::Row>(
+    tx: &mut Tx,
+    batch: Batch,
+    rows: impl Iterator<Item = impl Serialize>,
+) -> sqlx::Result<Vec<T>> {
+    match array(rows)? {
+        Some(json) => tx.fetch(batch, &json).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The rows as one JSON array; `None` where there are none.
+fn array<T: Serialize>(rows: impl Iterator<Item = T>) -> sqlx::Result<Option<String>> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return Ok(None);
+    }
+    let mut json = Vec::with_capacity(256);
+    let mut writer = serde_json::Serializer::new(&mut json);
+    serde::Serializer::collect_seq(&mut writer, rows).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
+    String::from_utf8(json).map(Some).map_err(|e| sqlx::Error::Encode(Box::new(e)))
+}
+
+impl Unit {
+    /// How many rows it adds or changes, about.
+    pub(super) fn rows(&self) -> usize {
+        self.events.len() + self.runs.len() + self.updates.len() + self.decided.len() + 1
+    }
+}
