@@ -164,7 +164,7 @@ impl Leases {
                 .into_iter()
                 .collect();
         let alive = self.alive().await?.max(1);
-        let share = PARTITIONS.div_ceil(alive);
+        let share = (PARTITIONS + alive - 1) / alive;
         let mut held = stored.clone();
         if (held.len() as i64) < share {
             held.extend(self.claim(node, share - held.len() as i64).await?);

@@ -10,6 +10,7 @@ pub mod lease;
 pub mod ledger;
 pub mod net;
 pub mod port;
+pub mod react;
 pub mod schedule;
 pub mod secret;
 pub mod store;

@@ -58,7 +58,8 @@ CREATE TABLE events (
   at BIGINT,                                       -- by the provider's account
   undecided BIGINT,                                -- the partition whose owner has yet to decide; NULL: decided
   mark BIGINT,                                     -- undecided: the last area_no that was decided
-  only_area BIGINT                                 -- meant for one AREA (area.run, test), else NULL
+  only_area BIGINT,                                -- meant for one AREA (area.run, test, backfill), else NULL
+  depth BIGINT                                     -- how many AREAs stand before it in the chain of causes; NULL: none
 );
 CREATE UNIQUE INDEX events_key ON events (source_id, key);
 CREATE INDEX events_undecided ON events (undecided, id) WHERE undecided IS NOT NULL;

@@ -17,9 +17,9 @@ pub const CURSORS: Batch = batch!([0 id bigint]
     "SELECT s.id, s.version, s.cursor FROM v CROSS JOIN sources s WHERE s.id = v.id");
 /// Records events.
 pub const EVENTS: Batch = batch!([0 id bigint, 1 source bigint, 2 key text, 3 body text, 4 at bigint, 5 undecided bigint,
-    6 mark bigint, 7 only_area bigint]
-    "INSERT INTO events (id, source_id, key, body, at, undecided, mark, only_area)
-     SELECT id, source, key, body, at, undecided, mark, only_area FROM v");
+    6 mark bigint, 7 only_area bigint, 8 depth bigint]
+    "INSERT INTO events (id, source_id, key, body, at, undecided, mark, only_area, depth)
+     SELECT id, source, key, body, at, undecided, mark, only_area, NULLIF(depth, 0) FROM v");
 /// Marks events as decided, wholly or up to an AREA.
 pub const DECIDED: Batch = batch!([0 id bigint, 1 mark bigint]
     "UPDATE events SET undecided = CASE WHEN v.mark IS NULL THEN NULL ELSE undecided END, mark = v.mark

@@ -64,6 +64,8 @@ pub struct NewEvent {
     pub mark: Option<AreaNo>,
     /// Meant for this AREA alone.
     pub only_area: Option<AreaNo>,
+    /// How many AREAs stand before it in the chain of causes.
+    pub depth: i64,
 }
 
 /// A run to record.

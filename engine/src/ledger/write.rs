@@ -91,9 +91,10 @@ impl Seen {
 async fn insert(tx: &mut Tx, units: &[&Unit], seen: &Seen) -> sqlx::Result<()> {
     let all = || units.iter();
     let events = all().flat_map(|u| &u.events).filter(|e| seen.recorded(e).is_none());
-    let events = events
-        .map(|e| (e.id, e.source, &e.key, &e.body, e.at, e.undecided, e.mark, e.only_area))
-        .map(|e| (e.0.0, e.1.0, e.2, e.3, e.4, e.5, e.6.map(|a| a.0), e.7.map(|a| a.0)));
+    let events = events.map(|e| {
+        let (mark, only_area) = (e.mark.map(|a| a.0), e.only_area.map(|a| a.0));
+        (e.id.0, e.source.0, &e.key, &e.body, e.at, e.undecided, mark, only_area, e.depth)
+    });
     run(tx, sql::EVENTS, events).await?;
     run(tx, sql::DECIDED, all().flat_map(|u| &u.decided).map(|(id, mark)| (id.0, mark.map(|a| a.0)))).await?;
     let runs = all().flat_map(|u| &u.runs).map(|r| {

@@ -1,0 +1,3 @@
+//! Firing: who runs next, and how a run goes on.
+
+pub mod queue;
