@@ -14,3 +14,5 @@ pub mod react;
 pub mod schedule;
 pub mod secret;
 pub mod store;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
