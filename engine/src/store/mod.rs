@@ -4,5 +4,7 @@
 pub mod batch;
 pub mod db;
 pub mod migrate;
+pub mod people;
+pub mod tokens;
 
 pub use db::{Db, DbConfig, StoreError};

@@ -1,0 +1,268 @@
+//! People. A person is one row of `users` and one of `next_auth_users` under the same id, so that an Auth.js site can share the
+//! database: both are written in one transaction, and a person whom such a site knows already keeps their id.
+//! E-mail addresses are kept in lower case. Tokens are in `tokens`.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+
+use super::Db;
+use crate::ids::UserId;
+use crate::{in_tx, on, on_write};
+
+/// Bytes of an e-mail address (RFC 5321).
+pub const EMAIL_BYTES: usize = 254;
+
+const KNOWN: &str = "SELECT id FROM next_auth_users WHERE lower(email) = $1 ORDER BY id LIMIT 1";
+const ADD: &str = "INSERT INTO users (id, email, password, display_name, role, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING";
+const ADD_NEXT_AUTH: &str = "INSERT INTO next_auth_users (id, name, email) VALUES ($1, $2, $3)";
+const BY_EMAIL: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE lower(email) = $1";
+const BY_ID: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE id = $1";
+const SET_ROLE: &str = "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1";
+const COUNT: &str = "SELECT COUNT(*) FROM users";
+
+/// What a person may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING-KEBAB-CASE")]
+pub enum Role {
+    /// Everything, administrators included.
+    SuperAdmin,
+    /// Everything of the installation.
+    Admin,
+    /// Their own AREAs.
+    #[default]
+    Editor,
+    /// Reads their own AREAs.
+    Viewer,
+}
+
+impl Role {
+    /// Every role, the mightiest first.
+    pub const ALL: [Self; 4] = [Self::SuperAdmin, Self::Admin, Self::Editor, Self::Viewer];
+
+    /// As it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SuperAdmin => "SUPER-ADMIN",
+            Self::Admin => "ADMIN",
+            Self::Editor => "EDITOR",
+            Self::Viewer => "VIEWER",
+        }
+    }
+
+    /// May change their own AREAs.
+    pub fn may_write(self) -> bool {
+        self != Self::Viewer
+    }
+
+    /// May see and change what belongs to the installation.
+    pub fn may_administrate(self) -> bool {
+        matches!(self, Self::SuperAdmin | Self::Admin)
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        let same = |r: &Self| r.as_str().eq_ignore_ascii_case(s);
+        Self::ALL.into_iter().find(same).ok_or_else(|| {
+            let all = Self::ALL.map(Self::as_str).join(", ");
+            format!("`{s}` is no role: there are {all}")
+        })
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = String;
+    fn try_from(s: String) -> Result<Self, String> {
+        s.parse()
+    }
+}
+
+/// A person.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize)]
+pub struct User {
+    /// The id, in `users` and in `next_auth_users`.
+    pub id: UserId,
+    /// In lower case.
+    pub email: String,
+    /// For people.
+    pub display_name: String,
+    /// What they may do.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
+    /// When they came.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Someone who is to be created.
+#[derive(Clone, Debug, Default)]
+pub struct NewUser<'a> {
+    /// Any case, spaces around it are dropped.
+    pub email: &'a str,
+    /// For people; may be empty.
+    pub display_name: &'a str,
+    /// What they may do.
+    pub role: Role,
+    /// An argon2id string; `None`: they cannot log in with a password.
+    pub password: Option<&'a str>,
+}
+
+/// Why a person was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum PeopleError {
+    /// Not an address.
+    #[error("`{0}` is no e-mail address: it needs a name, an @ and a host, at most 254 bytes, without spaces")]
+    Email(String),
+    /// There is somebody with this address.
+    #[error("there is already a user with the e-mail address {0}")]
+    Taken(String),
+    /// The database said no.
+    #[error(transparent)]
+    Sqlx(#[from] sqlx::Error),
+}
+
+/// The address as it is stored: trimmed, in lower case. `demo@localhost` is one.
+pub fn email(text: &str) -> Result<String, PeopleError> {
+    let wrong = || PeopleError::Email(text.trim().chars().take(EMAIL_BYTES).collect());
+    let trimmed = text.trim();
+    let (name, host) = trimmed.rsplit_once('@').ok_or_else(wrong)?;
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    if name.is_empty() || host.is_empty() || name.contains('@') || trimmed.len() > EMAIL_BYTES || trimmed.contains(odd)
+    {
+        return Err(wrong());
+    }
+    Ok(trimmed.to_lowercase())
+}
+
+/// Creates a person, in `users` and `next_auth_users`.
+pub async fn create(db: &Db, new: &NewUser<'_>, now: DateTime<Utc>) -> Result<User, PeopleError> {
+    let address = email(new.email)?;
+    let added: Result<Option<UserId>, sqlx::Error> = in_tx!(db, tx => {
+        let known: Option<UserId> = sqlx::query_scalar(KNOWN).bind(&address).fetch_optional(&mut *tx).await?;
+        let id = known.unwrap_or_default();
+        let add = sqlx::query(ADD).bind(id).bind(&address).bind(new.password).bind(new.display_name);
+        let added = add.bind(new.role.as_str()).bind(now).execute(&mut *tx).await?.rows_affected();
+        if added == 1 && known.is_none() {
+            let name = (!new.display_name.is_empty()).then_some(new.display_name);
+            sqlx::query(ADD_NEXT_AUTH).bind(id).bind(name).bind(&address).execute(&mut *tx).await?;
+        }
+        Ok((added == 1).then_some(id))
+    });
+    match added? {
+        Some(id) => by_id(db, id).await?.ok_or_else(|| sqlx::Error::RowNotFound.into()),
+        None => Err(PeopleError::Taken(address)),
+    }
+}
+
+/// The person with this address, in any case.
+pub async fn by_email(db: &Db, address: &str) -> sqlx::Result<Option<User>> {
+    let address = address.trim().to_lowercase();
+    on!(db, pool => sqlx::query_as(BY_EMAIL).bind(address).fetch_optional(pool).await)
+}
+
+/// The person with this id.
+pub async fn by_id(db: &Db, id: UserId) -> sqlx::Result<Option<User>> {
+    on!(db, pool => sqlx::query_as(BY_ID).bind(id).fetch_optional(pool).await)
+}
+
+/// Gives a person another role; false: there is no such person.
+pub async fn set_role(db: &Db, id: UserId, role: Role, now: DateTime<Utc>) -> sqlx::Result<bool> {
+    let role = role.as_str();
+    on_write!(db, pool => {
+        let done = sqlx::query(SET_ROLE).bind(id).bind(role).bind(now).execute(pool).await?;
+        Ok(done.rows_affected() == 1)
+    })
+}
+
+/// How many people there are.
+pub async fn count(db: &Db) -> sqlx::Result<i64> {
+    on!(db, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_micros;
+    use crate::testkit::databases;
+
+    fn now() -> DateTime<Utc> {
+        from_micros(1_800_000_000_123_456)
+    }
+
+    fn ann(email: &str) -> NewUser<'_> {
+        NewUser { email, display_name: "Ann", role: Role::Admin, password: None }
+    }
+
+    #[tokio::test]
+    async fn a_person_is_found_by_their_address_in_any_case_and_has_one_id_in_both_tables() {
+        for t in databases().await {
+            let made = create(&t.db, &ann(" Ann@Example.org "), now()).await.unwrap();
+            assert_eq!((made.email.as_str(), made.role, made.created_at), ("ann@example.org", Role::Admin, now()));
+            assert_eq!(by_email(&t.db, "ANN@example.ORG").await.unwrap(), Some(made.clone()), "{}", t.label);
+            let sql = "SELECT id, email FROM next_auth_users";
+            let other: (UserId, String) = on!(&t.db, pool => sqlx::query_as(sql).fetch_one(pool).await).unwrap();
+            assert_eq!(other, (made.id, made.email), "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_refused_and_leaves_nothing_behind() {
+        for t in databases().await {
+            create(&t.db, &ann("a@b"), now()).await.unwrap();
+            let again = create(&t.db, &ann("A@B"), now()).await;
+            assert!(matches!(again, Err(PeopleError::Taken(a)) if a == "a@b"), "{}", t.label);
+            assert_eq!(count(&t.db).await.unwrap(), 1, "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_person_whom_a_site_created_first_keeps_their_id() {
+        for t in databases().await {
+            let id = UserId::new();
+            let sql = "INSERT INTO next_auth_users (id, email) VALUES ($1, 'Site@B')";
+            on_write!(&t.db, pool => sqlx::query(sql).bind(id).execute(pool).await.map(drop)).unwrap();
+            assert_eq!(create(&t.db, &ann("site@b"), now()).await.unwrap().id, id, "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_role_changes_for_the_person_named_alone() {
+        for t in databases().await {
+            let (a, b) =
+                (create(&t.db, &ann("a@b"), now()).await.unwrap(), create(&t.db, &ann("b@b"), now()).await.unwrap());
+            assert!(set_role(&t.db, a.id, Role::Viewer, now()).await.unwrap());
+            assert!(!set_role(&t.db, UserId::new(), Role::Viewer, now()).await.unwrap());
+            let role = async |u: &User| by_id(&t.db, u.id).await.unwrap().unwrap().role;
+            assert_eq!((role(&a).await, role(&b).await), (Role::Viewer, Role::Admin), "{}", t.label);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        let long = format!("{}@b", "a".repeat(EMAIL_BYTES));
+        for wrong in ["", "a", "@b", "a@", "a b@c", "a@b@c", "a\u{0}@b", &long] {
+            assert!(email(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(email(" Demo@Localhost").unwrap(), "demo@localhost");
+    }
+
+    #[test]
+    fn a_role_reads_in_any_case_and_a_wrong_one_is_told_which_there_are() {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().to_lowercase().parse(), Ok(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+        assert_eq!(
+            "root".parse::<Role>(),
+            Err("`root` is no role: there are SUPER-ADMIN, ADMIN, EDITOR, VIEWER".into())
+        );
+    }
+}
