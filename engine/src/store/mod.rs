@@ -6,5 +6,6 @@ pub mod db;
 pub mod migrate;
 pub mod people;
 pub mod tokens;
+pub mod work;
 
 pub use db::{Db, DbConfig, StoreError};
