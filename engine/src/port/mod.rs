@@ -9,7 +9,8 @@ mod spec;
 
 pub use context::{AreaPort, Auth, HookCx, HookItem, HookRefusal, PollCx, ReactCx, Reacted, Started};
 pub use spec::{
-    ActionSpec, Cadence, FeedKind, FeedSpec, Guarantee, Invalid, ReactionSpec, Service, Services, Verdict, params,
+    ActionSpec, Cadence, FeedKind, FeedSpec, Guarantee, Invalid, NextDue, ReactionSpec, Service, Services, Verdict,
+    params,
 };
 
 use std::future::Future;

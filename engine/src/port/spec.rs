@@ -106,6 +106,9 @@ impl std::fmt::Debug for FeedKind {
     }
 }
 
+/// The instant of the next poll, by params and cursor; `None` is never again.
+pub type NextDue = fn(params: &Value, cursor: Option<&Value>, now: DateTime<Utc>) -> Option<DateTime<Utc>>;
+
 /// When a polled feed is asked.
 #[derive(Clone, Copy)]
 pub enum Cadence {
@@ -113,7 +116,7 @@ pub enum Cadence {
     Interval,
     /// At the instant that params and cursor name; never again on `None`. The poll at that instant makes the items without
     /// any network: timers.
-    At(fn(params: &Value, cursor: Option<&Value>, now: DateTime<Utc>) -> Option<DateTime<Utc>>),
+    At(NextDue),
 }
 
 /// Something a service can do.
