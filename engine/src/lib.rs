@@ -16,3 +16,4 @@ pub mod secret;
 pub mod store;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+pub mod vault;
