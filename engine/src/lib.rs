@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod crash;
+pub mod duration;
 pub mod fault;
 pub mod ids;
 pub mod lease;
@@ -14,6 +15,8 @@ pub mod react;
 pub mod schedule;
 pub mod secret;
 pub mod store;
+pub mod template;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod vault;
+pub mod zone;
