@@ -1,3 +1,6 @@
 //! When things are due.
 
+pub mod cron;
 pub mod due;
+mod field;
+pub mod phase;
