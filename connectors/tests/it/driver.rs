@@ -1,0 +1,130 @@
+//! What the engine keeps of a source between polls, and what it does about a page: no more than the port promises a connector.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use engine::fault::Fault;
+use engine::net::{Http, NetConfig, parse_allow};
+use engine::port::{ActionSpec, FeedKind, Item, Page, PollCx};
+use serde_json::Value;
+
+/// Answers are capped at this in the tests, so that a huge one is soon too large.
+pub const MAX_BODY: usize = 256 * 1024;
+
+/// Pages asked for in one poll.
+const MAX_PAGES: usize = 20;
+
+/// A client that may reach loopback and waits no longer than it must.
+pub fn http() -> Http {
+    let config = NetConfig {
+        allow: parse_allow("127.0.0.0/8").expect("a network"),
+        timeout: Duration::from_millis(400),
+        max_body_bytes: MAX_BODY,
+        ..NetConfig::default()
+    };
+    Http::new(config).expect("a client")
+}
+
+/// One source of one user.
+pub struct Source {
+    action: &'static ActionSpec,
+    params: Value,
+    http: Http,
+    /// What the last page asked to remember.
+    pub cursor: Option<Value>,
+    /// The instant of the next poll; each poll moves it by a minute.
+    pub now: DateTime<Utc>,
+    seen: HashSet<String>,
+}
+
+/// What a poll brought, over all its pages.
+#[derive(Debug)]
+pub struct Polled {
+    /// Every item, as it was returned.
+    pub items: Vec<Item>,
+    /// Those whose key was never seen.
+    pub new: Vec<Item>,
+    /// Whether a page moved the cursor to another value.
+    pub moved: bool,
+}
+
+impl Source {
+    /// A source of `action` with `data`.
+    pub fn new(action: &'static ActionSpec, data: &Value) -> Self {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+        let params = (action.feed_params)(data);
+        Self { action, params, http: http(), cursor: None, now, seen: HashSet::new() }
+    }
+
+    /// Polls to the last page, keeping cursor and keys.
+    pub async fn poll(&mut self) -> Result<Polled, Fault> {
+        let before = self.cursor.clone();
+        let mut items = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let page = self.page().await?;
+            items.extend(page.items);
+            if let Some(cursor) = page.cursor {
+                self.cursor = Some(cursor);
+            }
+            if !page.more {
+                self.now += TimeDelta::minutes(1);
+                let new = items.iter().filter(|item| self.seen.insert(item.key.clone())).cloned().collect();
+                return Ok(Polled { items, new, moved: self.cursor != before });
+            }
+        }
+        panic!("{} asks for more pages without end", self.action.name);
+    }
+
+    async fn page(&mut self) -> Result<Page, Fault> {
+        let FeedKind::Polled { poll, .. } = self.action.feed.kind else { panic!("{} is not polled", self.action.name) };
+        poll(PollCx {
+            params: &self.params,
+            cursor: self.cursor.as_ref(),
+            since: None,
+            auth: None,
+            http: &self.http,
+            now: self.now,
+        })
+        .await
+    }
+}
+
+/// Everything that is logged while it lives, on this thread.
+pub struct Log {
+    text: Arc<Mutex<Vec<u8>>>,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Listens to every level.
+    pub fn listen() -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&text);
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || Sink(Arc::clone(&sink)))
+            .finish();
+        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// What was logged so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
