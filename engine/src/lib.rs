@@ -2,6 +2,7 @@
 //!
 //! The path, one function a step: `schedule` → `poll` → `intake` → `ledger` → `react` → `outcome` → `ledger`.
 
+pub mod area;
 pub mod clock;
 pub mod crash;
 pub mod duration;
@@ -9,7 +10,9 @@ pub mod fault;
 pub mod ids;
 pub mod lease;
 pub mod ledger;
+pub mod limits;
 pub mod net;
+pub mod partition;
 pub mod port;
 pub mod react;
 pub mod schedule;

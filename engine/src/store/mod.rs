@@ -1,10 +1,14 @@
 //! The database: one of two engines behind one type. SQL is a constant beside the function that runs it and the same text on
 //! both; what must differ stands in `batch`.
 
+pub mod accounts;
+pub mod areas;
 pub mod batch;
 pub mod db;
 pub mod migrate;
 pub mod people;
+pub mod revisions;
+pub mod sources;
 pub mod tokens;
 pub mod work;
 
