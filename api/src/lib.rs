@@ -1,1 +1,8 @@
-//! map
+//! The HTTP API, identity, the command line. `cli` reads the command line, `settings` the configuration, `catalog` shows what the
+//! services offer.
+
+pub mod catalog;
+pub mod cli;
+pub mod serve;
+pub mod settings;
+pub mod telemetry;

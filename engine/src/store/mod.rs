@@ -7,6 +7,7 @@ pub mod batch;
 pub mod db;
 pub mod migrate;
 pub mod people;
+pub mod restored;
 pub mod revisions;
 pub mod sources;
 pub mod tokens;

@@ -19,6 +19,7 @@ const ADD: &str = "INSERT INTO users (id, email, password, display_name, role, c
 const ADD_NEXT_AUTH: &str = "INSERT INTO next_auth_users (id, name, email) VALUES ($1, $2, $3)";
 const BY_EMAIL: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE lower(email) = $1";
 const BY_ID: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE id = $1";
+const LIST: &str = "SELECT id, email, display_name, role, created_at FROM users ORDER BY email";
 const SET_ROLE: &str = "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM users";
 
@@ -171,6 +172,11 @@ pub async fn by_email(db: &Db, address: &str) -> sqlx::Result<Option<User>> {
 /// The person with this id.
 pub async fn by_id(db: &Db, id: UserId) -> sqlx::Result<Option<User>> {
     on!(db, pool => sqlx::query_as(BY_ID).bind(id).fetch_optional(pool).await)
+}
+
+/// Everybody, by address.
+pub async fn list(db: &Db) -> sqlx::Result<Vec<User>> {
+    on!(db, pool => sqlx::query_as(LIST).fetch_all(pool).await)
 }
 
 /// Gives a person another role; false: there is no such person.

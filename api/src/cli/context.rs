@@ -1,0 +1,108 @@
+//! What every command shares: the flags that are settings, the settings themselves, the database.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use engine::clock::Clock;
+use engine::store::{Db, migrate};
+use engine::vault::KeyRing;
+
+use super::{Code, Failure};
+use crate::settings::{Settings, Sources, load};
+
+/// Flags of every command: they are settings too.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Global {
+    /// The settings' file; without it config/area.toml, if there is one
+    #[arg(long, global = true, value_name = "FILE", env = "AREA_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the API and the page listen, as in 127.0.0.1:8080
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// sqlite:PATH or postgres://user:password@host/database
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Where the embedded database and the keys are
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// How others reach the API: hook URLs begin with it
+    #[arg(long, global = true, value_name = "URL")]
+    public_url: Option<String>,
+    /// Any other setting, as in --set net.timeout=5s; may be repeated
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it must be KEY=VALUE, as in net.timeout=5s")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Global {
+    fn flags(&self) -> Vec<(String, String)> {
+        let named = [
+            ("listen", &self.listen),
+            ("database_url", &self.database_url),
+            ("data_dir", &self.data_dir),
+            ("public_url", &self.public_url),
+        ];
+        let named = named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+        self.set.iter().cloned().chain(named).collect()
+    }
+}
+
+/// The settings, and what is made of them.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Merged and checked.
+    pub settings: Settings,
+    /// The machine's.
+    pub clock: Clock,
+}
+
+impl Context {
+    /// Reads the settings from file, environment and flags.
+    pub fn new(global: &Global) -> Result<Self, Failure> {
+        let text =
+            |(k, v): (std::ffi::OsString, std::ffi::OsString)| Some((k.into_string().ok()?, v.into_string().ok()?));
+        let env = std::env::vars_os().filter_map(text).collect();
+        let sources = Sources { file: global.config.clone(), env, flags: global.flags() };
+        Ok(Self { settings: load(&sources)?, clock: Clock::system() })
+    }
+
+    /// Opens the database and brings it to this program's version; an embedded one is made where there is none.
+    pub async fn db(&self) -> Result<Db, Failure> {
+        let db = self.db_as_it_is().await?;
+        migrate::migrate(&db).await?;
+        Ok(db)
+    }
+
+    /// Opens the database without migrating it.
+    pub async fn db_as_it_is(&self) -> Result<Db, Failure> {
+        let url = self.settings.database_url();
+        Db::open(&self.settings.db()).await.map_err(|e| {
+            let Failure { code, message } = e.into();
+            Failure::new(code, format!("cannot open the database {url}: {message}"))
+        })
+    }
+
+    /// The ring of keys that seal secrets: from the setting `keys`, else from its file, which is made where there is none.
+    pub fn keys(&self) -> Result<KeyRing, Failure> {
+        let ring = match &self.settings.keys {
+            Some(text) => KeyRing::parse(text.expose()),
+            None => {
+                let file = self.settings.keys_file();
+                let folder = file.parent().unwrap_or(std::path::Path::new("."));
+                std::fs::create_dir_all(folder).map_err(|e| Failure::file(folder, &e))?;
+                KeyRing::load_or_create(&file)
+            }
+        };
+        ring.map_err(|e| Failure::new(Code::Usage, e.to_string()))
+    }
+
+    /// The embedded database's file, for commands that only it has.
+    pub fn embedded_file(&self, what_else: &str) -> Result<PathBuf, Failure> {
+        self.settings.database_file().ok_or_else(|| Failure::new(Code::Usage, what_else))
+    }
+}

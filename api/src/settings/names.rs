@@ -1,0 +1,55 @@
+//! The names of all keys: what is unknown is told the nearest one.
+
+use serde_json::Value;
+
+use super::Settings;
+
+/// What every environment variable of ours begins with.
+pub const PREFIX: &str = "AREA_";
+/// What separates the parts of a key in a variable's name.
+const SEPARATOR: &str = "__";
+/// Variables that are no settings: the flag `--config`, crash points and the tests' own.
+const NO_SETTINGS: [&str; 3] = ["AREA_CONFIG", "AREA_CRASH_", "AREA_TEST_"];
+
+/// Every key with its default, as `net.timeout`.
+pub fn all() -> Vec<(String, Value)> {
+    let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+    let mut keys = Vec::new();
+    flatten("", &defaults, &mut keys);
+    keys
+}
+
+fn flatten(prefix: &str, value: &Value, keys: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(table) => table.iter().for_each(|(name, v)| flatten(&join(prefix, name), v, keys)),
+        leaf => keys.push((prefix.to_owned(), leaf.clone())),
+    }
+}
+
+/// `prefix.name`, or `name` alone.
+pub fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+/// The key that an environment variable sets; `None` where it is none of ours.
+pub fn of_variable(variable: &str) -> Option<String> {
+    let ours = !NO_SETTINGS.iter().any(|other| variable.starts_with(other));
+    let name = variable.strip_prefix(PREFIX).filter(|_| ours)?;
+    Some(name.to_lowercase().replace(SEPARATOR, "."))
+}
+
+/// The environment variable that sets `key`.
+pub fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', SEPARATOR).to_uppercase())
+}
+
+/// The known key that looks most like `key`, as a whole or in its last part.
+pub fn nearest(key: &str) -> String {
+    let last = |k: &str| k.rsplit('.').next().unwrap_or_default().to_owned();
+    let alike = |known: &str| {
+        let whole = strsim::normalized_damerau_levenshtein(key, known);
+        whole.max(strsim::normalized_damerau_levenshtein(&last(key), &last(known)) * 0.9)
+    };
+    let known = all().into_iter().map(|(k, _)| (alike(&k), k));
+    known.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, k)| k).unwrap_or_default()
+}

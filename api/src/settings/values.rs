@@ -1,0 +1,129 @@
+//! Values that hide a secret or explain themselves when they are wrong.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use url::Url;
+
+/// A database URL. `Debug` and `Display` hide the password.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL of an embedded database in `file`.
+    pub fn sqlite(file: &Path) -> Self {
+        Self(format!("sqlite:{}", file.display()))
+    }
+
+    /// The URL with its password, for the one place that connects.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The embedded database's file; `None` on PostgreSQL.
+    pub fn file(&self) -> Option<PathBuf> {
+        let path = self.0.strip_prefix("sqlite:")?.trim_start_matches("//");
+        Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+    }
+}
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let right = "it must begin with `sqlite:` or `postgres://`, as in sqlite:data/area.db";
+        let url = Self(text.to_owned());
+        match (text.split_once(':'), url.file()) {
+            (Some(("sqlite", _)), Some(file)) if !file.as_os_str().is_empty() => Ok(url),
+            (Some(("postgres" | "postgresql", _)), _) if Url::parse(text).is_ok() => Ok(url),
+            _ => Err(right.to_owned()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl std::fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Some(mut url) = Url::parse(&self.0).ok().filter(|_| self.file().is_none()) else {
+            return f.write_str(&self.0);
+        };
+        if url.query_pairs().any(|(name, _)| name == "password") {
+            url.set_query(None);
+        }
+        if url.password().is_some() && url.set_password(Some("***")).is_err() {
+            return f.write_str(url.scheme());
+        }
+        url.fmt(f)
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// A secret text. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The text, for the one place that reads it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+/// Networks: in the file a list, in the environment separated by commas; single addresses are networks of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl<'de> Deserialize<'de> for Networks {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(ReadNetworks)
+    }
+}
+
+struct ReadNetworks;
+
+impl<'de> Visitor<'de> for ReadNetworks {
+    type Value = Networks;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of networks like 10.1.0.0/16")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Networks, E> {
+        engine::net::parse_allow(text).map(Networks).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Networks, A::Error> {
+        let mut all = Vec::new();
+        while let Some(text) = seq.next_element::<String>()? {
+            all.extend(engine::net::parse_allow(&text).map_err(de::Error::custom)?);
+        }
+        Ok(Networks(all))
+    }
+}
+
+/// Where a server that listens there is reached from this machine.
+pub(super) fn url_of(listen: SocketAddr) -> Url {
+    let host = if listen.ip().is_unspecified() { format!("localhost:{}", listen.port()) } else { listen.to_string() };
+    Url::parse(&format!("http://{host}")).expect("an address and a port make a URL")
+}

@@ -1,0 +1,163 @@
+//! Runs the real binary in an empty folder, with an environment of its own.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use engine::store::{Db, DbConfig};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An installation: a folder to start `area` in, and where its database is.
+pub struct Area {
+    /// `sqlite` or `postgres`, for messages.
+    pub label: &'static str,
+    folder: TempDir,
+    database_url: Option<String>,
+}
+
+/// A daemon on a free port. Dropped: killed.
+pub struct Daemon {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// Where it is: `http://127.0.0.1:PORT`.
+    pub url: String,
+}
+
+impl Daemon {
+    /// The next line of its log that holds `part`; fails at the end of the log.
+    #[track_caller]
+    pub fn line(&mut self, part: &str) -> String {
+        let found = self.lines.by_ref().map(Result::unwrap).find(|line| line.contains(part));
+        found.unwrap_or_else(|| panic!("the daemon ended without a line with `{part}`"))
+    }
+
+    /// Sends it a signal: `TERM`, `INT`, `KILL`.
+    pub fn signal(&self, name: &str) {
+        let done = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Waits for its end and tells the exit code.
+    pub fn end(&mut self) -> Option<i32> {
+        self.lines.by_ref().for_each(drop);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code.
+    pub code: i32,
+    /// What it printed.
+    pub out: String,
+    /// What it said to people.
+    pub err: String,
+}
+
+impl Ran {
+    /// Fails unless it ended well; its output, trimmed.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out.trim().to_owned()
+    }
+
+    /// Fails unless it ended well and printed JSON.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        serde_json::from_str(&self.ok()).unwrap()
+    }
+
+    /// Fails unless it ended with `code` and said `parts`, in one sentence on stderr.
+    #[track_caller]
+    pub fn fails(self, code: i32, parts: &[&str]) {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{self:?}");
+        for part in parts {
+            assert!(self.err.contains(part), "no `{part}` in {self:?}");
+        }
+        assert_eq!(self.err.trim().lines().count(), 1, "{self:?}");
+    }
+}
+
+impl Area {
+    /// On the embedded database of its own folder.
+    pub fn new() -> Self {
+        Self { label: "sqlite", folder: tempfile::tempdir().unwrap(), database_url: None }
+    }
+
+    /// One on every engine there is.
+    pub async fn all() -> Vec<Self> {
+        let mut all = vec![Self::new()];
+        if let Some(url) = engine::testkit::postgres::url().await {
+            all.push(Self { label: "postgres", folder: tempfile::tempdir().unwrap(), database_url: Some(url) });
+        }
+        all
+    }
+
+    /// The folder that it runs in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A file in its folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder().join(name)
+    }
+
+    /// The binary with `args`, not started yet.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_area"));
+        command.args(args).current_dir(self.folder()).env_clear().stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        if let Some(url) = &self.database_url {
+            command.env("AREA_DATABASE_URL", url);
+        }
+        command
+    }
+
+    /// Runs the binary with `args` to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command(args))
+    }
+
+    /// The same with more in the environment.
+    pub fn run_with(&self, env: &[(&str, &str)], args: &[&str]) -> Ran {
+        ran(self.command(args).envs(env.iter().copied()))
+    }
+
+    /// Starts the daemon on a free port, and waits until it says where it is.
+    pub fn serve(&self, args: &[&str]) -> Daemon {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut daemon = Daemon { child, lines, url: String::new() };
+        let line = daemon.line("http://");
+        let address = line.split("http://").nth(1).unwrap();
+        daemon.url = format!("http://{}", address.trim_end_matches(|c: char| !c.is_ascii_digit()));
+        daemon
+    }
+
+    /// Its database, migrated.
+    pub async fn db(&self) -> Db {
+        let file = || format!("sqlite:{}", self.file("data/area.db").display());
+        let url = self.database_url.clone().unwrap_or_else(file);
+        let db = Db::open(&DbConfig { url, connections: 4 }).await.unwrap();
+        engine::store::migrate::migrate(&db).await.unwrap();
+        db
+    }
+}
+
+fn ran(command: &mut Command) -> Ran {
+    let done = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: done.status.code().unwrap_or(-1), out: text(done.stdout), err: text(done.stderr) }
+}
