@@ -225,8 +225,8 @@ impl Part {
     /// What is stored in `old` at `place` of this part, if it is secret there and here.
     fn kept(&self, old: &Self, stored: &Value, incoming: &Value, place: &str) -> Option<Value> {
         let old_place = format!("{}{}", old.at, place.strip_prefix(&self.at)?);
-        let secret = self.secret_places(incoming).iter().any(|p| p == place)
-            && old.secret_places(stored).contains(&old_place);
+        let secret =
+            self.secret_places(incoming).iter().any(|p| p == place) && old.secret_places(stored).contains(&old_place);
         stored.pointer(&old_place).filter(|_| secret).cloned()
     }
 
