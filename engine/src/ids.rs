@@ -140,6 +140,11 @@ pub fn first_id_at(at: crate::clock::Micros) -> i64 {
     (at / 1000 - ZERO_MS).max(0) << (NODE_BITS + COUNT_BITS)
 }
 
+/// When an id was made (UTC microseconds, to the millisecond): a run's birth follows from its id.
+pub fn born_at(id: i64) -> crate::clock::Micros {
+    ((id >> (NODE_BITS + COUNT_BITS)) + ZERO_MS) * 1000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

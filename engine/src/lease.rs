@@ -11,11 +11,10 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::ledger::Proof;
+use crate::partition::PARTITIONS;
 use crate::store::{Db, StoreError};
 use crate::{on, on_write};
 
-/// A fixed slice of the sources each; one node owns a partition at a time.
-pub const PARTITIONS: i64 = 256;
 /// How long a node is alive after its last heartbeat, unless the configuration says otherwise.
 pub const LEASE: Duration = Duration::from_secs(10);
 /// Parts of the lease after which a holder stops starting things: the margin for a slow answer.

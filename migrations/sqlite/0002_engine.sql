@@ -41,6 +41,9 @@ CREATE TABLE areas (
 );
 CREATE INDEX areas_user ON areas (user_id, no);
 CREATE INDEX areas_source ON areas (source_id);
+CREATE INDEX areas_joining ON areas (source_id) WHERE joined_at IS NULL;
+CREATE INDEX areas_failing ON areas (no) WHERE failures > 0;
+CREATE INDEX areas_silent ON areas (silent_at) WHERE silent_at IS NOT NULL;
 
 CREATE TABLE area_revisions (
   area_no BIGINT NOT NULL REFERENCES areas (no) ON DELETE CASCADE,
@@ -62,6 +65,7 @@ CREATE TABLE events (
   depth BIGINT                                     -- how many AREAs stand before it in the chain of causes; NULL: none
 );
 CREATE UNIQUE INDEX events_key ON events (source_id, key);
+CREATE INDEX events_source ON events (source_id, id);
 CREATE INDEX events_undecided ON events (undecided, id) WHERE undecided IS NOT NULL;
 
 CREATE TABLE runs (

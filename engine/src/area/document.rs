@@ -12,6 +12,7 @@ use super::schema::Schema;
 use super::secrets::is_shown_secret;
 use crate::duration::Span;
 use crate::ids::AccountId;
+use crate::policy::Policy;
 use crate::port::Invalid;
 
 /// A stored action wired to an ordered list of reactions.
@@ -30,7 +31,7 @@ pub struct Document {
     pub reactions: Vec<ReactionRef>,
     /// How runs are ordered, held back, retried and delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Map<String, Value>>,
+    pub policy: Option<Policy>,
 }
 
 /// What is watched: an action of a service.

@@ -10,6 +10,7 @@ use super::document::{Document, OnError, ReactionRef};
 use super::{catalog, pointer, schema, secrets};
 use crate::clock::Micros;
 use crate::ids::{AccountId, AreaId, AreaNo, SourceId, UserId};
+use crate::policy::Policy;
 use crate::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, ReactionSpec, Service, Services};
 use crate::store::areas::{AreaRow, AreaState};
 use crate::template::{Condition, Expr, Mold};
@@ -47,6 +48,8 @@ pub struct Plan {
     pub when_text: Option<String>,
     /// The reactions, in order.
     pub steps: Vec<Step>,
+    /// Its policies, or their defaults.
+    pub policy: Policy,
     /// The interval that it asks for.
     pub every: Option<Duration>,
     /// Whether it fires for what is there at the first look.
@@ -144,6 +147,7 @@ impl Plan {
             when: condition("", document.when.as_deref())?,
             when_text: document.when,
             steps: steps.collect::<Result<_, _>>()?,
+            policy: document.policy.unwrap_or_default(),
             every: document.action.every.map(|every| every.duration()),
             backfill: document.action.backfill,
         })

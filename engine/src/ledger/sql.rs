@@ -57,3 +57,6 @@ pub const FAULTED: Batch = batch!([0 area bigint, 1 reason text, 2 mark bigint]
 /// Moves the instants at which silence is raised.
 pub const SILENCES: Batch = batch!([0 area bigint, 1 silent_at bigint]
     "UPDATE areas SET silent_at = v.silent_at FROM v WHERE areas.no = v.area");
+/// Moves the marks of AREAs that catch up.
+pub const MARKS: Batch = batch!([0 area bigint, 1 mark bigint]
+    "UPDATE areas SET mark = v.mark FROM v WHERE areas.no = v.area");

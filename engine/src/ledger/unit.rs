@@ -41,6 +41,8 @@ pub struct Unit {
     pub faulted: Vec<(AreaNo, String, EventId)>,
     /// When `silence` is raised next.
     pub silences: Vec<(AreaNo, Option<Micros>)>,
+    /// How far an AREA has caught up after a fault's pause; `None`: wholly.
+    pub marks: Vec<(AreaNo, Option<EventId>)>,
 }
 
 /// An event to record.

@@ -21,6 +21,8 @@ pub struct Head {
     pub due: Micros,
     /// How many of the AREA's runs may go at once.
     pub at_once: u32,
+    /// A policy holds it until it is due.
+    pub held: bool,
 }
 
 /// The queue of this node's partitions.
@@ -162,9 +164,13 @@ impl Queue {
         self.areas.get(&area).map_or(0, |a| a.open)
     }
 
-    /// The open runs of an AREA, the oldest first.
-    pub fn runs_of(&self, area: AreaNo) -> Vec<RunId> {
-        let mut runs: Vec<RunId> = self.heads.values().filter(|h| h.area == area).map(|h| h.run).collect();
+    /// The runs of an AREA that go or wait, the oldest first; those that a policy holds are left out.
+    pub fn runs_of(&self, area: AreaNo, now: Micros) -> Vec<RunId> {
+        if !self.areas.contains_key(&area) {
+            return Vec::new();
+        }
+        let own = |h: &&Head| h.area == area && !(h.held && h.due > now);
+        let mut runs: Vec<RunId> = self.heads.values().filter(own).map(|h| h.run).collect();
         runs.sort_unstable();
         runs
     }
@@ -177,6 +183,11 @@ impl Queue {
     /// How many runs are going.
     pub fn going(&self) -> usize {
         self.going.len()
+    }
+
+    /// Whether this run is held.
+    pub fn is_known(&self, run: RunId) -> bool {
+        self.heads.contains_key(&run)
     }
 
     /// Whether this run is going.
@@ -266,7 +277,7 @@ mod tests {
 
     fn head(run: i64, area: i64, user: u128, due: Micros, at_once: u32) -> Head {
         let user = UserId(uuid::Uuid::from_u128(user));
-        Head { run: RunId(run), area: AreaNo(area), user, part: 0, due, at_once }
+        Head { run: RunId(run), area: AreaNo(area), user, part: 0, due, at_once, held: false }
     }
 
     fn drain(queue: &mut Queue, now: Micros) -> Vec<i64> {

@@ -18,14 +18,12 @@ use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDateTime, TimeDelta, Time
 use chrono_tz::Tz;
 
 use super::field::{DAY, Field, HOUR, MINUTE, MONTH, SECOND, Unit, WEEKDAY};
-use crate::zone::zone;
+use crate::zone::{gap_end, zone};
 
 /// Bytes of an expression.
 const LONGEST: usize = 500;
 /// The `cron` crate knows no later one.
 const LAST_YEAR: i32 = 2100;
-/// No gap is longer: the day that a zone lost when it moved over the date line.
-const LONGEST_GAP_MINUTES: i64 = 26 * 60;
 
 /// The short names that are known, and what they stand for.
 const ALIASES: [(&str, &str); 7] = [
@@ -111,7 +109,7 @@ impl Cron {
                 MappedLocalTime::Ambiguous(first, second) if self.interval && first <= after => Some(second),
                 MappedLocalTime::Ambiguous(first, _) => Some(first),
                 MappedLocalTime::None if self.interval => None,
-                MappedLocalTime::None => self.gap_end(local),
+                MappedLocalTime::None => gap_end(self.zone, local),
             };
             if let Some(at) = at.map(|at| at.to_utc()).filter(|at| *at > after) {
                 return Some(at);
@@ -144,17 +142,6 @@ impl Cron {
             if local(middle) == local(before) { low = middle } else { high = middle }
         }
         high
-    }
-
-    /// The first instant after the gap that `local` falls into.
-    fn gap_end(&self, local: NaiveDateTime) -> Option<DateTime<Tz>> {
-        let minute = local.with_second(0)?;
-        let exists = |local: NaiveDateTime| self.zone.from_local_datetime(&local).earliest();
-        let behind = (1..=LONGEST_GAP_MINUTES)
-            .map(|minutes| minute + TimeDelta::minutes(minutes))
-            .find(|local| exists(*local).is_some())?;
-        // Old gaps do not end on a whole minute.
-        (0..60).rev().find_map(|seconds| exists(behind - TimeDelta::seconds(seconds)))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod db;
 pub mod migrate;
 pub mod people;
 pub mod restored;
+pub mod retention;
 pub mod revisions;
 pub mod sources;
 pub mod tokens;

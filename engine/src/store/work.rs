@@ -64,6 +64,8 @@ pub struct OpenRun {
     pub due_at: Micros,
     /// Its state.
     pub state: String,
+    /// Its partition.
+    pub part: i64,
 }
 
 /// Everything a run needs to go on.
@@ -115,9 +117,13 @@ const WATCHED_ALL: &str = "SELECT id, part, service, feed, every_us, health FROM
 const SOURCES: Batch = batch!([0 id bigint]
     "SELECT s.id, s.user_id, s.service, s.feed, s.part, s.params, s.every_us, s.cursor, s.version
      FROM v CROSS JOIN sources s WHERE s.id = v.id");
-const OPEN: &str = "SELECT r.id, r.area_no, a.user_id, r.due_at, r.state FROM runs r JOIN areas a ON a.no = r.area_no
+const OPEN: &str =
+    "SELECT r.id, r.area_no, a.user_id, r.due_at, r.state, r.part FROM runs r JOIN areas a ON a.no = r.area_no
     WHERE r.part = $1 AND r.ended_at IS NULL AND (r.due_at > $2 OR (r.due_at = $2 AND r.id > $3))
     ORDER BY r.due_at, r.id LIMIT $4";
+const OPEN_ONE: &str =
+    "SELECT r.id, r.area_no, a.user_id, r.due_at, r.state, r.part FROM runs r JOIN areas a ON a.no = r.area_no
+    WHERE r.id = $1 AND r.ended_at IS NULL";
 const RUNS: Batch = batch!([0 id bigint]
     "SELECT r.id, r.area_no, r.revision, r.part, r.event_id, r.replay, r.state, r.reason, r.detail, e.body, e.depth
      FROM v CROSS JOIN runs r LEFT JOIN events e ON e.id = r.event_id WHERE r.id = v.id AND r.ended_at IS NULL");
@@ -147,6 +153,11 @@ pub async fn sources(db: &Db, ids: &[SourceId]) -> sqlx::Result<Vec<SourceRow>> 
 /// A page of a partition's open runs in the order of their instants, after `(due_at, id)`.
 pub async fn open_runs(db: &Db, part: i64, after: (Micros, RunId), most: i64) -> sqlx::Result<Vec<OpenRun>> {
     on!(db, pool => sqlx::query_as(OPEN).bind(part).bind(after.0).bind(after.1).bind(most).fetch_all(pool).await)
+}
+
+/// One open run; `None` when it has ended.
+pub async fn open_run(db: &Db, run: RunId) -> sqlx::Result<Option<OpenRun>> {
+    on!(db, pool => sqlx::query_as(OPEN_ONE).bind(run).fetch_optional(pool).await)
 }
 
 /// What these runs need to go on; one that has ended is left out.

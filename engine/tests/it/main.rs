@@ -1,4 +1,5 @@
 //! The engine's integration tests: one binary.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, which the lint does not see")]
 
+mod ledger;
 mod net;

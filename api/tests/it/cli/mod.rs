@@ -1,7 +1,6 @@
 //! The command line: what a person types and a script reads.
 
 mod backup;
-mod catalog;
 mod people;
 mod restore;
 mod serve;

@@ -1,0 +1,371 @@
+//! Decides which runs are born of which events. Pure: who watches, what arrived and the time go in; runs, their policies' new state
+//! and the heads for the queue come out. Nothing here waits, reads or writes.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::clock::Micros;
+use crate::ids::{AreaNo, EventId, IdGen, RunId};
+use crate::ledger::{NewRun, RunState, RunUpdate, Unit};
+use crate::node::lock;
+use crate::plans::{Memory, Watcher, Watchers, has_memory};
+use crate::policy::{self, Birth, Order};
+use crate::port::{FeedKind, Verdict};
+use crate::react::detail::Detail;
+use crate::react::queue::Head;
+use crate::store::areas::AreaState;
+use crate::store::work::RunRow;
+use crate::template::Scope;
+
+/// An event that is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Its id.
+    pub id: EventId,
+    /// Its body.
+    pub body: &'a Value,
+    /// Its body, as it is stored.
+    pub text: &'a str,
+    /// How many AREAs stand before it in the chain of causes.
+    pub depth: i64,
+    /// The last AREA that was decided already.
+    pub mark: Option<AreaNo>,
+    /// The AREA that it is meant for alone.
+    pub only_area: Option<AreaNo>,
+}
+
+impl<'a> Arrival<'a> {
+    /// An event for everybody who watches.
+    pub fn new(id: EventId, body: &'a Value, text: &'a str) -> Self {
+        Self { id, body, text, depth: 0, mark: None, only_area: None }
+    }
+}
+
+/// What is known beside watchers and events.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// The source's partition.
+    pub part: i64,
+    /// Now.
+    pub now: Micros,
+    /// The AREAs whose baseline this is.
+    pub joining: &'a HashSet<AreaNo>,
+    /// What arrived was there before anybody watched.
+    pub baseline: bool,
+    /// Makes run ids.
+    pub ids: &'a IdGen,
+    /// Runs that may be born at once; the rest follows by a mark.
+    pub fan_out: usize,
+}
+
+/// What was decided.
+#[derive(Debug, Default)]
+pub struct Births {
+    runs: Vec<NewRun>,
+    updates: Vec<RunUpdate>,
+    policies: Vec<(AreaNo, String)>,
+    standing: Vec<(AreaNo, i64)>,
+    /// What the queue is told when all is committed.
+    pub heads: Vec<Head>,
+    /// What those heads need to go, so that it need not be read back.
+    pub rows: Vec<RunRow>,
+    /// Held runs that are due at another time now.
+    pub moved: Vec<(RunId, Micros)>,
+    /// Runs that a newer one ended.
+    pub superseded: Vec<RunId>,
+    /// The last AREA that was decided, when there were more births than may be committed at once.
+    pub mark: Option<AreaNo>,
+}
+
+impl Births {
+    /// Whether the queue has nothing to learn.
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty() && self.moved.is_empty() && self.superseded.is_empty()
+    }
+
+    /// Moves what the ledger has to write into a unit.
+    pub fn unit(&mut self) -> Unit {
+        Unit {
+            runs: std::mem::take(&mut self.runs),
+            updates: std::mem::take(&mut self.updates),
+            policies: std::mem::take(&mut self.policies),
+            standing: std::mem::take(&mut self.standing),
+            ..Unit::default()
+        }
+    }
+}
+
+/// Decides each arrival for each AREA on its source, in the order of arrival and then of the AREAs. `open` gives the open runs of an
+/// AREA, the oldest first.
+pub fn decide(
+    watchers: &Watchers,
+    arrivals: &[Arrival<'_>],
+    scene: &Scene<'_>,
+    open: &dyn Fn(AreaNo) -> Vec<RunId>,
+) -> Births {
+    let mut births = Births::default();
+    let mut previous = None;
+    for arrival in arrivals {
+        for watcher in &watchers.all {
+            if births.runs.len() >= scene.fan_out && arrivals.len() == 1 {
+                births.mark = births.runs.last().map(|run| run.area);
+                break;
+            }
+            if concerns(watcher, arrival, scene) {
+                one(&mut births, watcher, arrival, previous, scene, open);
+            }
+        }
+        previous = Some(arrival.body);
+    }
+    for watcher in watchers.all.iter().filter(|w| has_memory(&w.plan.policy)) {
+        if births.standing.iter().any(|(area, _)| *area == watcher.plan.no) {
+            let memory = serde_json::to_string(&*lock(&watcher.memory)).unwrap_or_default();
+            births.policies.push((watcher.plan.no, memory));
+        }
+    }
+    births
+}
+
+/// Whether an AREA has to do with an arrival at all.
+fn concerns(watcher: &Watcher, arrival: &Arrival<'_>, scene: &Scene<'_>) -> bool {
+    let no = watcher.plan.no;
+    let hook = matches!(watcher.plan.action.feed.kind, FeedKind::Hook { .. });
+    let joined = watcher.joined_at.is_some() && !scene.baseline;
+    let backfills = watcher.plan.backfill && scene.joining.contains(&no);
+    arrival.mark.is_none_or(|mark| no > mark)
+        && arrival.only_area.is_none_or(|only| only == no)
+        && (joined || backfills || arrival.only_area.is_some())
+        && (watcher.state == AreaState::Active || (hook && watcher.state == AreaState::Paused))
+}
+
+fn one(
+    births: &mut Births,
+    watcher: &Watcher,
+    arrival: &Arrival<'_>,
+    previous: Option<&Value>,
+    scene: &Scene<'_>,
+    open: &dyn Fn(AreaNo) -> Vec<RunId>,
+) {
+    let plan = &watcher.plan;
+    if arrival.only_area.is_none() && (plan.action.select)(&plan.data, arrival.body, previous) != Verdict::Take {
+        return;
+    }
+    let mut birth = Newborn { births, watcher, arrival, scene };
+    if watcher.state == AreaState::Paused {
+        return birth.dropped("paused by its user");
+    }
+    if let Some(when) = &plan.when {
+        let now = crate::clock::from_micros(scene.now);
+        let scope = Scope::new(arrival.body, &plan.id.to_string(), &plan.name, now);
+        if !when.judge(&scope).is_ok_and(|judged| judged.holds) {
+            return;
+        }
+    }
+    birth.by_policy(open);
+}
+
+/// A run that may be born.
+struct Newborn<'a, 'b> {
+    births: &'a mut Births,
+    watcher: &'a Watcher,
+    arrival: &'a Arrival<'b>,
+    scene: &'a Scene<'a>,
+}
+
+impl Newborn<'_, '_> {
+    fn by_policy(&mut self, open: &dyn Fn(AreaNo) -> Vec<RunId>) {
+        let policy = &self.watcher.plan.policy;
+        // Only these two ask whether a run goes: looking is not free.
+        let asks = matches!(policy.order, Order::Single | Order::Restart);
+        let goes = if asks { open(self.watcher.plan.no) } else { Vec::new() };
+        let born = self.births.heads.iter().any(|head| head.area == self.watcher.plan.no);
+        let arrival = policy::Arrival {
+            event: self.arrival.id.0,
+            now: self.scene.now,
+            going: !goes.is_empty() || (asks && born),
+        };
+        let decided = policy::decide(policy, &mut lock(&self.watcher.memory).state, arrival);
+        for birth in decided {
+            match birth {
+                Birth::Run { .. } => self.ready(),
+                Birth::Hold { until, reason, .. } => self.held(until, reason.as_str()),
+                Birth::Drop { reason, .. } => self.dropped(reason.as_str()),
+                Birth::Collect { until, .. } => self.collected(until),
+                Birth::Replace { .. } => self.replaced(),
+                Birth::Restart => self.restarted(&goes),
+            }
+        }
+    }
+
+    fn ready(&mut self) {
+        let run = self.born(RunState::Ready, None, self.scene.now, None, None);
+        self.queue(run, self.scene.now, false, None);
+    }
+
+    fn held(&mut self, until: Micros, reason: &str) {
+        let (policy, event) = (&self.watcher.plan.policy, self.arrival.id);
+        let detail = policy.digest.as_ref().map(|_| Detail { events: vec![event], ..Detail::default() });
+        let run = self.born(RunState::Held, Some(reason.to_owned()), until, None, detail.as_ref());
+        let mut memory = lock(&self.watcher.memory);
+        if policy.digest.is_some() {
+            memory.digest = Some((run, vec![event]));
+        } else if policy.debounce.is_some() {
+            memory.held = Some((event, run));
+        }
+        drop(memory);
+        self.queue(run, until, true, detail);
+    }
+
+    fn dropped(&mut self, reason: &str) {
+        let now = self.scene.now;
+        self.born(RunState::Dropped, Some(reason.to_owned()), now, Some(now), None);
+    }
+
+    /// The event joins the digest that is open: its run carries all of them.
+    fn collected(&mut self, until: Micros) {
+        let mut memory = lock(&self.watcher.memory);
+        let Some((run, events)) = memory.digest.as_mut() else { return };
+        events.push(self.arrival.id);
+        let detail = Detail { events: events.clone(), ..Detail::default() };
+        let update = RunUpdate {
+            id: *run,
+            state: RunState::Held,
+            reason: Some(policy::Reason::Digest.as_str().to_owned()),
+            due_at: until,
+            ended_at: None,
+            detail: detail.text(),
+        };
+        self.births.updates.retain(|known| known.id != *run);
+        self.births.updates.push(update);
+        self.births.moved.push((*run, until));
+        self.births.rows.retain(|row| row.id != *run);
+        self.births.standing.push((self.watcher.plan.no, self.watcher.plan.revision));
+    }
+
+    fn replaced(&mut self) {
+        let Some((_, run)) = lock(&self.watcher.memory).held.take() else { return };
+        self.end(run, RunState::Dropped, policy::DEBOUNCED);
+    }
+
+    fn restarted(&mut self, goes: &[RunId]) {
+        let no = self.watcher.plan.no;
+        let born: Vec<RunId> = self.births.heads.iter().filter(|head| head.area == no).map(|head| head.run).collect();
+        for run in goes.iter().copied().chain(born) {
+            self.end(run, RunState::Cancelled, "a newer run took its place");
+        }
+    }
+
+    fn end(&mut self, run: RunId, state: RunState, reason: &str) {
+        let now = self.scene.now;
+        // One that is born in this very unit ends in it.
+        if let Some(own) = self.births.runs.iter_mut().find(|own| own.id == run) {
+            (own.state, own.reason, own.ended_at) = (state, Some(reason.to_owned()), Some(now));
+        } else {
+            let reason = Some(reason.to_owned());
+            self.births.updates.push(RunUpdate {
+                id: run,
+                state,
+                reason,
+                due_at: now,
+                ended_at: Some(now),
+                detail: None,
+            });
+        }
+        self.births.heads.retain(|head| head.run != run);
+        self.births.rows.retain(|row| row.id != run);
+        self.births.superseded.push(run);
+    }
+
+    fn born(
+        &mut self,
+        state: RunState,
+        reason: Option<String>,
+        due_at: Micros,
+        ended_at: Option<Micros>,
+        detail: Option<&Detail>,
+    ) -> RunId {
+        let (plan, id) = (&self.watcher.plan, RunId(self.scene.ids.next()));
+        if plan.state == AreaState::Active {
+            self.births.standing.push((plan.no, plan.revision));
+        }
+        self.births.runs.push(NewRun {
+            id,
+            area: plan.no,
+            event: self.arrival.id,
+            replay: 0,
+            revision: plan.revision,
+            part: self.scene.part,
+            state,
+            reason,
+            due_at,
+            ended_at,
+            detail: detail.and_then(Detail::text),
+        });
+        id
+    }
+
+    fn queue(&mut self, run: RunId, due: Micros, held: bool, detail: Option<Detail>) {
+        let plan = &self.watcher.plan;
+        let at_once = crate::react::at_once(plan.policy.order);
+        self.births.heads.push(Head { run, area: plan.no, user: plan.user, part: self.scene.part, due, at_once, held });
+        if held {
+            return;
+        }
+        self.births.rows.push(RunRow {
+            id: run,
+            area_no: plan.no,
+            revision: plan.revision,
+            part: self.scene.part,
+            event_id: self.arrival.id,
+            replay: 0,
+            state: RunState::Ready.as_str().to_owned(),
+            reason: None,
+            detail: detail.and_then(|d| d.text()),
+            body: Some(self.arrival.text.to_owned()),
+            depth: Some(self.arrival.depth),
+        });
+    }
+}
+
+/// The policies' memory before a decision, to be put back when its commit is refused.
+pub fn remember(watchers: &Watchers) -> Vec<Option<Memory>> {
+    let memory = |w: &Watcher| has_memory(&w.plan.policy).then(|| lock(&w.memory).clone());
+    if watchers.remember() { watchers.all.iter().map(memory).collect() } else { Vec::new() }
+}
+
+/// Puts the memory back.
+pub fn restore(watchers: &Watchers, before: Vec<Option<Memory>>) {
+    for (watcher, memory) in watchers.all.iter().zip(before) {
+        if let Some(memory) = memory {
+            *lock(&watcher.memory) = memory;
+        }
+    }
+}
+
+/// An event's body as it is stored: JSON text without U+0000, which PostgreSQL cannot keep.
+pub fn body_text(body: &Value, most: usize) -> Result<String, String> {
+    let text = body.to_string();
+    if text.len() > most {
+        return Err(format!("it has {} bytes; the limit is {most}", text.len()));
+    }
+    // serde_json writes U+0000 as this escape; a text that says the escape literally is only looked at in vain.
+    if text.contains("\\u0000") {
+        return Ok(without_nul(body).to_string());
+    }
+    Ok(text)
+}
+
+fn without_nul(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean(text)),
+        Value::Array(items) => items.iter().map(without_nul).collect(),
+        Value::Object(members) => members.iter().map(|(name, v)| (clean(name), without_nul(v))).collect(),
+        _ => value.clone(),
+    }
+}
+
+/// Text without U+0000: it becomes U+FFFD.
+pub fn clean(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

@@ -1,0 +1,331 @@
+//! A node at work: its parts, and the loops that turn them. `lease` decides which partitions are ours, `take_over` loads and drops
+//! what belongs to them, `timing` polls who is due, `crate::react` runs what was born, `wake` hears what changed, `housekeeping`
+//! does what is done now and then.
+
+mod housekeeping;
+mod lease;
+mod stand;
+mod take_over;
+mod timing;
+mod wake;
+
+pub use stand::Standing;
+pub(crate) use take_over::{hash, instant_of};
+pub use wake::Wake;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::area::desk::Desk;
+use crate::clock::{Clock, Micros};
+use crate::ids::{AreaId, AreaNo, IdGen, RunId, SourceId};
+use crate::lease::{Leases, id_floor};
+use crate::ledger::Ledger;
+use crate::limits::Limits;
+use crate::net::Http;
+use crate::plans::Plans;
+use crate::port::{FeedSpec, Service, Services};
+use crate::react::Fresh;
+use crate::react::queue::Queue;
+use crate::schedule::due::{Due, Slot};
+use crate::store::{Db, StoreError};
+use crate::vault::KeyRing;
+
+/// Notes that a slow listener may lag behind before it misses some.
+const STREAM: usize = 1_024;
+/// Wakes that wait to be heard.
+const WAKES: usize = 16_384;
+
+/// What a node is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database, migrated.
+    pub db: Db,
+    /// Every service, in order.
+    pub services: Services,
+    /// The one clock.
+    pub clock: Clock,
+    /// The keys.
+    pub ring: KeyRing,
+    /// The HTTP client.
+    pub http: Http,
+    /// The limits.
+    pub limits: Limits,
+    /// This node's name among the nodes.
+    pub name: String,
+    /// Where other nodes reach it.
+    pub url: Option<String>,
+    /// How long it is alive after a heartbeat.
+    pub lease: Duration,
+}
+
+/// A node. It works as long as it is not stopped.
+pub struct Engine {
+    /// The database.
+    pub db: Db,
+    /// Every service, in order.
+    pub services: Services,
+    /// The one clock.
+    pub clock: Clock,
+    /// The keys.
+    pub ring: KeyRing,
+    /// The HTTP client.
+    pub http: Http,
+    /// The limits.
+    pub limits: Limits,
+    /// Makes ids.
+    pub ids: Arc<IdGen>,
+    /// Where facts are written.
+    pub ledger: Ledger,
+    /// What we own.
+    pub leases: Leases,
+    /// AREAs ready to run.
+    pub plans: Plans,
+    feeds: Vec<(&'static Service, &'static FeedSpec)>,
+    due: Mutex<Due>,
+    due_changed: Notify,
+    /// When the schedule's loop looks next: who is due before that has to say so.
+    looks_at: AtomicI64,
+    pub(crate) queue: Mutex<Queue>,
+    pub(crate) queue_changed: Notify,
+    pub(crate) fresh: Mutex<HashMap<RunId, Fresh>>,
+    pub(crate) failing: Mutex<HashMap<AreaNo, (i64, Option<Micros>)>>,
+    /// Cursors that moved without items: written with the next event, at hand-over, or hourly.
+    pub(crate) dirty: Mutex<HashMap<SourceId, (i64, Value)>>,
+    /// Sources with AREAs whose baseline is open.
+    joining: Mutex<HashSet<SourceId>>,
+    standing: Mutex<HashMap<SourceId, Standing>>,
+    stream: broadcast::Sender<Note>,
+    wakes: mpsc::Sender<Wake>,
+    polls: Arc<Semaphore>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    loops: TaskTracker,
+    /// What each running run listens to for its end.
+    going: Mutex<HashMap<RunId, CancellationToken>>,
+    /// What sources answered last, for `why`; only of those that somebody asked about or that failed.
+    answers: moka::sync::Cache<SourceId, Arc<str>>,
+    pub(crate) hook_targets: moka::sync::Cache<AreaId, (SourceId, i64)>,
+    pub(crate) deciding: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("node", &self.leases.node()).finish_non_exhaustive()
+    }
+}
+
+/// Something that happened to a run, for whoever listens.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Note {
+    /// Whose AREA it is; never shown to anybody else.
+    #[serde(skip)]
+    pub user: crate::ids::UserId,
+    /// The AREA.
+    pub area: crate::ids::AreaId,
+    /// The AREA's name.
+    pub area_name: String,
+    /// The run.
+    pub run: RunId,
+    /// Where it stands.
+    pub state: &'static str,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When.
+    pub at: chrono::DateTime<chrono::Utc>,
+}
+
+/// A lock that a panicking thread left is taken over: what it guards is changed in single steps.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// Puts a node together and makes it known; it owns nothing until `run`.
+    pub async fn new(parts: Parts) -> Result<(Arc<Self>, Wakes), StoreError> {
+        let floor = id_floor(&parts.db).await?;
+        let leases = Leases::arrive(parts.db.clone(), parts.clock.clone(), parts.name, parts.url, parts.lease).await?;
+        let ids = Arc::new(IdGen::new(parts.clock.clone(), leases.node(), floor));
+        let (ledger, _writer) = Ledger::start(parts.db.clone());
+        let (wakes, heard) = mpsc::channel(WAKES);
+        let plans = Plans::new(parts.db.clone(), parts.services, parts.ring.clone(), parts.limits.plans_cached);
+        let engine = Self {
+            feeds: feeds(parts.services),
+            due: Mutex::default(),
+            due_changed: Notify::new(),
+            looks_at: AtomicI64::new(0),
+            queue: Mutex::new(Queue::new(parts.limits.runs_per_user)),
+            queue_changed: Notify::new(),
+            fresh: Mutex::default(),
+            failing: Mutex::default(),
+            dirty: Mutex::default(),
+            joining: Mutex::default(),
+            standing: Mutex::default(),
+            stream: broadcast::channel(STREAM).0,
+            wakes,
+            polls: Arc::new(Semaphore::new(parts.limits.polls_at_once)),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            loops: TaskTracker::new(),
+            going: Mutex::default(),
+            answers: moka::sync::Cache::new(parts.limits.plans_cached),
+            hook_targets: moka::sync::Cache::new(parts.limits.plans_cached),
+            deciding: tokio::sync::Mutex::default(),
+            db: parts.db,
+            services: parts.services,
+            clock: parts.clock,
+            ring: parts.ring,
+            http: parts.http,
+            limits: parts.limits,
+            ids,
+            ledger,
+            leases,
+            plans,
+        };
+        Ok((Arc::new(engine), Wakes(heard)))
+    }
+
+    /// Sets every loop going. They end by `stop`.
+    pub fn run(self: &Arc<Self>, wakes: Wakes) {
+        self.loops.spawn(lease::keep(Arc::clone(self)));
+        self.loops.spawn(wake::hear(Arc::clone(self), wakes.0));
+        if matches!(self.db, Db::Postgres(_)) {
+            self.loops.spawn(wake::listen(Arc::clone(self)));
+        }
+        self.loops.spawn(timing::poll_who_is_due(Arc::clone(self)));
+        self.loops.spawn(crate::react::serve(Arc::clone(self)));
+        self.loops.spawn(housekeeping::keep_house(Arc::clone(self)));
+    }
+
+    /// Drains: no new polls and runs; what is in flight finishes, or is handed back after `within`; cursors are written; the
+    /// partitions are let go.
+    pub async fn stop(&self, within: Duration) {
+        self.stop.cancel();
+        self.loops.close();
+        self.loops.wait().await;
+        self.tasks.close();
+        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "not everything in flight finished in time; it is handed back");
+        }
+        let held = self.leases.held();
+        self.write_cursors(&held).await;
+        if let Err(error) = self.leases.leave().await {
+            tracing::warn!(%error, "could not let go of the partitions; they run out by themselves");
+        }
+    }
+
+    /// What happens to runs from now on.
+    pub fn notes(&self) -> broadcast::Receiver<Note> {
+        self.stream.subscribe()
+    }
+
+    /// Tells whoever listens. Nobody may.
+    pub(crate) fn tell(&self, note: impl FnOnce() -> Note) {
+        if self.stream.receiver_count() > 0 {
+            let _ = self.stream.send(note());
+        }
+    }
+
+    pub(crate) fn due(&self) -> MutexGuard<'_, Due> {
+        lock(&self.due)
+    }
+
+    /// Where AREAs are written.
+    pub fn desk(&self) -> Desk {
+        Desk {
+            db: self.db.clone(),
+            services: self.services,
+            ring: self.ring.clone(),
+            http: self.http.clone(),
+            clock: self.clock.clone(),
+            ids: Arc::clone(&self.ids),
+        }
+    }
+
+    /// Tells the owners what changed. Call it after the commit.
+    pub async fn changed(&self, changed: &crate::store::areas::Changed) {
+        for touched in &changed.sources {
+            self.wake(Wake::Source { part: touched.part, source: touched.source }).await;
+        }
+    }
+
+    pub(crate) fn is_joining(&self, source: SourceId) -> bool {
+        lock(&self.joining).contains(&source)
+    }
+
+    /// A baseline is complete: who joined is joined from now on.
+    pub(crate) async fn joined(&self, source: SourceId) {
+        self.plans.forget(source);
+        // First forgotten, then looked up: an AREA that comes in between is remembered either way.
+        lock(&self.joining).remove(&source);
+        if self.plans.is_joining(source).await {
+            lock(&self.joining).insert(source);
+        }
+    }
+
+    /// What a source answered last.
+    pub fn answer_of(&self, source: SourceId) -> Option<Arc<str>> {
+        self.answers.get(&source)
+    }
+
+    /// What the schedule knows of a source that this node owns, and when it is due next.
+    pub fn schedule_of(&self, source: SourceId) -> Option<(Slot, Option<Micros>)> {
+        self.due().look(source)
+    }
+
+    pub(crate) fn answered(&self, source: SourceId, answer: String) {
+        if self.answers.get(&source).is_none_or(|known| *known != *answer) {
+            self.answers.insert(source, answer.into());
+        }
+    }
+
+    pub(crate) fn poll_finished(&self) {
+        let next = self.due().next();
+        if next.is_some_and(|next| next < self.looks_at.load(Ordering::Relaxed)) {
+            self.due_changed.notify_one();
+        }
+    }
+
+    pub(crate) fn going(&self) -> MutexGuard<'_, HashMap<RunId, CancellationToken>> {
+        lock(&self.going)
+    }
+
+    /// Tells a run that is going that it was ended.
+    pub(crate) fn cancel_going(&self, run: RunId) {
+        if let Some(token) = self.going().get(&run) {
+            token.cancel();
+        }
+    }
+
+    /// The feed of that name, with its service and its number in the catalogue.
+    pub fn feed(&self, service: &str, feed: &str) -> Option<(u16, &'static Service, &'static FeedSpec)> {
+        let at = self.feeds.iter().position(|(s, f)| s.name == service && f.name == feed)?;
+        let (service, spec) = self.feeds[at];
+        Some((u16::try_from(at).unwrap_or(u16::MAX), service, spec))
+    }
+}
+
+/// What was sent to a node before it runs.
+#[derive(Debug)]
+pub struct Wakes(mpsc::Receiver<Wake>);
+
+/// Every feed once, in the catalogue's order.
+fn feeds(services: Services) -> Vec<(&'static Service, &'static FeedSpec)> {
+    let mut feeds: Vec<(&'static Service, &'static FeedSpec)> = Vec::new();
+    for service in services {
+        for action in service.actions {
+            if !feeds.iter().any(|(s, f)| s.name == service.name && f.name == action.feed.name) {
+                feeds.push((service, action.feed));
+            }
+        }
+    }
+    feeds
+}

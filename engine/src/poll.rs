@@ -1,0 +1,391 @@
+//! One poll of one source: the connector is asked page by page with nothing open in the database; each page is decided and
+//! committed with its cursor. A page without items and without somebody joining writes nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::time::{Duration, Instant};
+
+use crate::clock::{Micros, from_micros};
+use crate::fault::Fault;
+use crate::ids::{AreaNo, SourceId};
+use crate::intake::{self, Arrival, Births, Scene};
+use crate::ledger::{CursorMove, NewEvent, Refused, Unit};
+use crate::native::Happening;
+use crate::node::{Engine, lock};
+use crate::on;
+use crate::plans::Watchers;
+use crate::port::{Cadence, FeedKind, FeedSpec, Item, Page, PollCx};
+use crate::schedule::phase::next_due;
+use crate::store::work::{self, SourceRow};
+
+/// How often a page is decided again because something changed meanwhile, before the poll is put off.
+const DECIDE_AGAIN: u32 = 8;
+const LAST_AT: &str =
+    "SELECT MAX(at) FROM (SELECT at FROM events WHERE source_id = $1 ORDER BY id DESC LIMIT 100) AS last";
+
+/// How a poll went.
+struct Went {
+    items: usize,
+    answer: String,
+    cursor: Option<String>,
+}
+
+/// Polls `row`'s source and puts it back into the schedule.
+pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
+    let Some((_, _, feed)) = engine.feed(&row.service, &row.feed) else { return };
+    let began = Instant::now();
+    let at = engine.clock.micros();
+    let went = pages(engine, &mut row, feed, at).await;
+    let took = u16::try_from(began.elapsed().as_millis()).unwrap_or(u16::MAX);
+    metrics::counter!("area_polls_total", "service" => row.service.clone()).increment(1);
+    let now = engine.clock.micros();
+    let (next, faults, items) = match went {
+        Ok(went) => {
+            if engine.recovered(row.id) {
+                record_health(engine, &row, None).await;
+            }
+            engine.answered(row.id, went.answer);
+            (next_instant(engine, &row, feed, went.cursor.as_deref(), now), 0, went.items)
+        }
+        Err(Stopped::Fault(fault)) => (Some(failed(engine, &row, &fault, now).await), 1, 0),
+        // Decided by the ledger: this node no longer owns it, or somebody moved the cursor. Looked at again at once if it is ours.
+        Err(Stopped::Refused(Refused::Moved | Refused::Stale(_))) => (Some(now), 0, 0),
+        Err(Stopped::Refused(refused)) => {
+            tracing::debug!(source = %row.id, %refused, "a poll was not recorded; it will be repeated");
+            (Some(now + engine.limits.away_micros()), 0, 0)
+        }
+    };
+    engine.due().finished(row.id, next, now, |slot| {
+        slot.faults = if faults == 0 { 0 } else { slot.faults.saturating_add(1) };
+        slot.took_ms = took;
+        slot.items = u32::try_from(items).unwrap_or(u32::MAX);
+        slot.polled_s = u32::try_from(at / 1_000_000).unwrap_or(0);
+    });
+    engine.poll_finished();
+}
+
+/// Why a poll came to no good end.
+enum Stopped {
+    Fault(Fault),
+    Refused(Refused),
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<sqlx::Error> for Stopped {
+    fn from(error: sqlx::Error) -> Self {
+        tracing::warn!(%error, "the database did not answer a poll");
+        Self::Refused(Refused::Away)
+    }
+}
+
+async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: Micros) -> Result<Went, Stopped> {
+    let joining = match engine.is_joining(row.id) {
+        true => engine
+            .plans
+            .watchers(row.id)
+            .await?
+            .all
+            .iter()
+            .filter(|w| w.joined_at.is_none())
+            .map(|w| w.plan.no)
+            .collect(),
+        false => HashSet::new(),
+    };
+    let params = engine.plans.feed_params(row).map_err(|e| Fault::rejected(e.to_string()))?;
+    let mut cursor = engine.cursor_of(row);
+    let mut since = None;
+    let mut went = Went { items: 0, answer: String::new(), cursor: None };
+    let mut baseline = cursor.is_none();
+    for _ in 0..engine.limits.pages_per_poll {
+        let page = match ask(engine, feed, &params, cursor.as_ref(), since, at).await {
+            Err(Fault::Resync { why }) if since.is_none() => {
+                tracing::warn!(source = %row.id, why, "the cursor is no longer valid; searching from the last item");
+                since = Some(last_item(engine, row.id).await?.unwrap_or_else(|| from_micros(at)));
+                (cursor, baseline) = (None, false);
+                continue;
+            }
+            other => other?,
+        };
+        let page = Taken { last: !page.more, baseline, began: at, page };
+        went.items += page.page.items.len();
+        went.answer.clone_from(&page.page.answer);
+        let more = page.page.more;
+        if let Some(moved) = page.page.cursor.clone() {
+            cursor = Some(moved);
+        }
+        settle(engine, row, page, &joining).await?;
+        if !more {
+            break;
+        }
+    }
+    if !joining.is_empty() {
+        engine.joined(row.id).await;
+    }
+    went.cursor = cursor.map(|c| c.to_string());
+    Ok(went)
+}
+
+async fn ask(
+    engine: &Engine,
+    feed: &FeedSpec,
+    params: &Value,
+    cursor: Option<&Value>,
+    since: Option<DateTime<Utc>>,
+    at: Micros,
+) -> Result<Page, Fault> {
+    let FeedKind::Polled { poll, .. } = feed.kind else {
+        return Err(Fault::rejected("this feed is not polled"));
+    };
+    let now = from_micros(at);
+    let cx = PollCx { params, cursor, since, auth: None, http: &engine.http, now };
+    let limit = engine.limits.poll_timeout;
+    match tokio::time::timeout(limit, poll(cx)).await {
+        Ok(page) => page,
+        Err(_) => Err(Fault::later(format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+/// A page, and what is known of its poll.
+struct Taken {
+    page: Page,
+    /// No page of this poll follows.
+    last: bool,
+    /// The poll began without a cursor: what is there now is old to everybody.
+    baseline: bool,
+    began: Micros,
+}
+
+/// Decides a page and commits it; again, where something changed meanwhile.
+async fn settle(
+    engine: &Arc<Engine>,
+    row: &mut SourceRow,
+    mut taken: Taken,
+    joining: &HashSet<AreaNo>,
+) -> Result<(), Stopped> {
+    let nothing = taken.page.items.is_empty() && (joining.is_empty() || !taken.last);
+    if nothing {
+        if let Some(cursor) = taken.page.cursor {
+            engine.cursor_moved(row, cursor);
+        }
+        return Ok(());
+    }
+    let mut items = unique(std::mem::take(&mut taken.page.items));
+    let mut fresh = false;
+    for _ in 0..DECIDE_AGAIN {
+        let watchers = engine.plans.watchers(row.id).await?;
+        let records = records(&watchers, &taken, joining);
+        if records && !fresh {
+            drop_recorded(engine, row.id, &mut items).await?;
+            fresh = true;
+        }
+        let kept: &[Item] = if records { &items } else { &[] };
+        let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
+        let before = intake::remember(&watchers);
+        let (unit, births) = decide(engine, row, &watchers, kept, &taken, joining)?;
+        match engine.ledger.commit(unit).await {
+            Ok(()) => {
+                engine.cursor_written(row, taken.page.cursor.as_ref());
+                engine.take_births(births);
+                return Ok(());
+            }
+            Err(refused) => {
+                intake::restore(&watchers, before);
+                match refused {
+                    Refused::Stale(_) => engine.plans.forget(row.id),
+                    Refused::Duplicate(keys) => items.retain(|item| !keys.contains(&item.key)),
+                    Refused::Broken(why) => {
+                        return Err(Fault::rejected(format!("the database refuses it: {why}")).into());
+                    }
+                    other => return Err(Stopped::Refused(other)),
+                }
+            }
+        }
+    }
+    Err(Stopped::Refused(Refused::Stale(Vec::new())))
+}
+
+/// Whether items of this page are recorded: somebody has joined before, or wants what is there already.
+fn records(watchers: &Watchers, taken: &Taken, joining: &HashSet<AreaNo>) -> bool {
+    let joined = |w: &crate::plans::Watcher| w.joined_at.is_some() && !taken.baseline;
+    let backfills = |w: &crate::plans::Watcher| w.plan.backfill && joining.contains(&w.plan.no);
+    watchers.all.iter().any(|w| joined(w) || backfills(w))
+}
+
+fn decide(
+    engine: &Engine,
+    row: &SourceRow,
+    watchers: &Watchers,
+    items: &[Item],
+    taken: &Taken,
+    joining: &HashSet<AreaNo>,
+) -> Result<(Unit, Births), Stopped> {
+    let proof = engine.leases.proof(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
+    let mut events = Vec::with_capacity(items.len());
+    for item in items {
+        let body = intake::body_text(&item.body, engine.limits.item_bytes)
+            .map_err(|why| Fault::rejected(format!("item `{}`: {why}", crate::text::cut(&item.key, 80))))?;
+        events.push(NewEvent {
+            id: crate::ids::EventId(engine.ids.next()),
+            source: row.id,
+            key: intake::clean(&item.key),
+            body,
+            at: item.at.map(|at| at.timestamp_micros()),
+            fresh: false,
+            undecided: None,
+            mark: None,
+            only_area: None,
+            depth: 0,
+        });
+    }
+    let arrivals: Vec<Arrival<'_>> =
+        events.iter().zip(items).map(|(e, item)| Arrival::new(e.id, &item.body, &e.body)).collect();
+    let scene = Scene {
+        part: row.part,
+        now: engine.clock.micros(),
+        joining,
+        baseline: taken.baseline,
+        ids: &engine.ids,
+        fan_out: usize::MAX,
+    };
+    let mut births = intake::decide(watchers, &arrivals, &scene, &|area| engine.open_runs_of(area));
+    drop(arrivals);
+    let mut unit = Unit { proof: Some(proof), events, ..births.unit() };
+    if taken.last {
+        unit.joins = joining.iter().map(|area| (*area, taken.began)).collect();
+    }
+    let cursor = taken.page.cursor.as_ref().map(ToString::to_string);
+    unit.cursor = cursor.map(|to| CursorMove { source: row.id, from: row.version, to: Some(to) });
+    Ok((unit, births))
+}
+
+/// A feed may return an item twice: the first stands.
+fn unique(items: Vec<Item>) -> Vec<Item> {
+    let mut seen = HashSet::with_capacity(items.len());
+    items.into_iter().filter(|item| seen.insert(intake::clean(&item.key))).collect()
+}
+
+async fn drop_recorded(engine: &Engine, source: SourceId, items: &mut Vec<Item>) -> sqlx::Result<()> {
+    let keys: Vec<String> = items.iter().map(|item| intake::clean(&item.key)).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let recorded: HashSet<String> = work::recorded(&engine.db, source, &keys).await?.into_iter().collect();
+    items.retain(|item| !recorded.contains(&intake::clean(&item.key)));
+    Ok(())
+}
+
+/// When the last recorded items happened: where a search after a resync begins.
+async fn last_item(engine: &Engine, source: SourceId) -> sqlx::Result<Option<DateTime<Utc>>> {
+    let (at,): (Option<Micros>,) = on!(&engine.db, pool => sqlx::query_as(LAST_AT).bind(source).fetch_one(pool).await)?;
+    Ok(at.map(from_micros))
+}
+
+fn next_instant(
+    engine: &Engine,
+    row: &SourceRow,
+    feed: &FeedSpec,
+    cursor: Option<&str>,
+    now: Micros,
+) -> Option<Micros> {
+    match feed.kind {
+        FeedKind::Polled { cadence: Cadence::At(_), .. } => crate::node::instant_of(engine, row, cursor, now),
+        _ => Some(next_due(crate::node::hash(row.id), row.every_us.unwrap_or(0).max(1), now)),
+    }
+}
+
+/// Writes down that a poll failed, pauses what can never work, and says when to try again.
+async fn failed(engine: &Arc<Engine>, row: &SourceRow, fault: &Fault, now: Micros) -> Micros {
+    let (standing, health) = engine.failed(row.id, fault, now);
+    tracing::debug!(source = %row.id, service = row.service, times = standing.times, why = standing.why, "a poll failed");
+    if let Some(health) = health {
+        record_health(engine, row, Some(health)).await;
+    }
+    let lasts = Duration::from_micros(u64::try_from(now - standing.since.timestamp_micros()).unwrap_or(0));
+    let hopeless = match fault {
+        Fault::Rejected { .. } => standing.times >= engine.limits.rejected_polls,
+        _ => lasts >= engine.limits.failing_for,
+    };
+    if hopeless {
+        engine.pause_watchers(row, &standing.why).await;
+    }
+    let every = Duration::from_micros(u64::try_from(row.every_us.unwrap_or(0)).unwrap_or(0));
+    crate::outcome::next_poll(standing.times, every, fault, now)
+}
+
+impl Engine {
+    /// The polls of a source have no hope: its AREAs pause with the reason, and their owner's AREAs hear of it.
+    async fn pause_watchers(self: &Arc<Self>, row: &SourceRow, why: &str) {
+        let (Ok(watchers), Some(proof)) = (self.plans.watchers(row.id).await, self.leases.proof(row.part)) else {
+            return;
+        };
+        let active = watchers.all.iter().filter(|w| w.state == crate::store::areas::AreaState::Active);
+        let mark = crate::ids::EventId(self.ids.next());
+        let mut unit = Unit { proof: Some(proof), ..Unit::default() };
+        let mut happenings = Vec::new();
+        for watcher in active {
+            let plan = &watcher.plan;
+            tracing::warn!(area = %plan.id, why, "an AREA pauses: its source cannot be polled");
+            unit.faulted.push((plan.no, why.to_owned(), mark));
+            let (area, name, reason) = (plan.id, plan.name.clone(), why.to_owned());
+            happenings.push(Happening { kind: "paused", area, name, reason, run: None });
+        }
+        if unit.faulted.is_empty() {
+            return;
+        }
+        crate::native::append(self, row.user_id, happenings, 0, &mut unit).await;
+        let woken: Vec<i64> = unit.events.iter().filter_map(|e| e.undecided).collect();
+        if let Err(refused) = self.ledger.commit(unit).await {
+            return tracing::debug!(%refused, source = %row.id, "a pause was not recorded; it is tried at the next poll");
+        }
+        self.plans.forget(row.id);
+        for part in woken {
+            self.wake(crate::node::Wake::Undecided { part }).await;
+        }
+    }
+}
+
+async fn record_health(engine: &Engine, row: &SourceRow, health: Option<String>) {
+    let Some(proof) = engine.leases.proof(row.part) else { return };
+    let unit = Unit { proof: Some(proof), health: Some((row.id, health)), ..Unit::default() };
+    if let Err(refused) = engine.ledger.commit(unit).await {
+        tracing::debug!(%refused, source = %row.id, "a source's health was not recorded");
+    }
+}
+
+impl Engine {
+    /// Where a source's cursor is: in memory if it moved without items, else in its row.
+    fn cursor_of(&self, row: &mut SourceRow) -> Option<Value> {
+        let mut dirty = lock(&self.dirty);
+        match dirty.get(&row.id) {
+            Some((from, cursor)) if *from == row.version => return Some(cursor.clone()),
+            // Somebody moved the stored cursor: what was remembered no longer stands.
+            Some(_) => {
+                dirty.remove(&row.id);
+            }
+            None => {}
+        }
+        row.cursor.as_deref().and_then(|c| serde_json::from_str(c).ok())
+    }
+
+    /// The cursor moved without items: remembered here until there is something to write with it.
+    fn cursor_moved(&self, row: &SourceRow, cursor: Value) {
+        lock(&self.dirty).insert(row.id, (row.version, cursor));
+    }
+
+    /// The cursor was committed.
+    fn cursor_written(&self, row: &mut SourceRow, cursor: Option<&Value>) {
+        if cursor.is_some() {
+            lock(&self.dirty).remove(&row.id);
+            row.version += 1;
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! A run goes on: its steps in order, each rendered, checked, called, recorded. What succeeded is never repeated; a run that waits
+//! holds no task.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::detail::{Attempt, Detail, StepState};
+use super::queue::Head;
+use super::record::{self, After};
+use crate::area::document::OnError;
+use crate::area::plan::{Plan, Step};
+use crate::clock::{Micros, from_micros};
+use crate::fault::Fault;
+use crate::ids::born_at;
+use crate::ledger::RunState;
+use crate::node::Engine;
+use crate::outcome::{self, Next};
+use crate::policy::Delivery;
+use crate::port::{Invalid, ReactCx, Reacted};
+use crate::store::work::RunRow;
+use crate::template::Scope;
+
+/// One run on its way.
+pub(super) struct Going<'a> {
+    pub engine: &'a Arc<Engine>,
+    pub head: Head,
+    pub row: &'a RunRow,
+    pub plan: &'a Plan,
+    pub detail: Detail,
+    pub born: Micros,
+    pub scope: Scope,
+}
+
+/// How a step ended for now.
+enum Stepped {
+    /// The next one may begin.
+    On,
+    /// The run waits.
+    Wait(Micros, Option<String>),
+    /// The run is over.
+    Over(RunState, String),
+    /// This node may no longer write it: whoever owns it goes on.
+    Lost,
+}
+
+/// Takes the run as far as it goes.
+pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
+    let plan = match engine.plans.pinned(row.area_no, row.revision).await {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return engine.end_run(head, RunState::Cancelled, "the AREA or its revision is gone").await,
+        Err(_) => return record::put_back(engine, head),
+    };
+    let Some(event) = event_of(engine, &row).await else {
+        return engine.end_run(head, RunState::Failed, "the event is no longer kept").await;
+    };
+    let born = born_at(row.id.0);
+    let scope = Scope::new(&event, &plan.id.to_string(), &plan.name, from_micros(born));
+    let detail = Detail::parse(row.detail.as_deref());
+    let mut going = Going { engine, head, row: &row, plan: &plan, detail, born, scope };
+    let ended = tokio_util::sync::CancellationToken::new();
+    engine.going().insert(head.run, ended.clone());
+    let after = tokio::select! {
+        after = going.steps() => after,
+        // Its user or a newer run ended it: what is recorded stands.
+        () = ended.cancelled() => After::Lost,
+    };
+    engine.going().remove(&head.run);
+    record::finish(going, after).await;
+}
+
+/// The event's body; of a digest, all its events in a list.
+async fn event_of(engine: &Engine, row: &RunRow) -> Option<Value> {
+    let detail = Detail::parse(row.detail.as_deref());
+    if detail.events.is_empty() {
+        return serde_json::from_str(row.body.as_deref()?).ok();
+    }
+    let bodies = crate::store::work::bodies(&engine.db, &detail.events).await.ok()?;
+    let events: Vec<Value> = bodies.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
+    Some(serde_json::json!({ "count": events.len(), "events": events }))
+}
+
+impl Going<'_> {
+    async fn steps(&mut self) -> After {
+        let plan = self.plan;
+        for (number, step) in plan.steps.iter().enumerate() {
+            let state = self.detail.step(&step.id).state;
+            if matches!(state, StepState::Open) {
+                match self.step(step).await {
+                    Stepped::On => {}
+                    Stepped::Wait(until, why) => return After::Wait(until, why),
+                    Stepped::Over(state, why) => return After::Over(state, Some(why)),
+                    Stepped::Lost => return After::Lost,
+                }
+                let last = number + 1 == plan.steps.len();
+                let effect = !matches!(self.detail.step(&step.id).state, StepState::Skipped);
+                if !last && effect && !self.checkpoint().await {
+                    return After::Lost;
+                }
+            }
+            let output = self.detail.step(&step.id).output.clone();
+            self.scope.add_step(&step.id, &output);
+        }
+        After::Over(RunState::Done, None)
+    }
+
+    async fn step(&mut self, step: &Step) -> Stepped {
+        if let Some(when) = &step.when {
+            match when.judge(&self.scope) {
+                Ok(judged) if judged.holds => {}
+                Ok(_) => {
+                    self.detail.step(&step.id).state = StepState::Skipped;
+                    return Stepped::On;
+                }
+                Err(why) => return self.failed(step, None, why),
+            }
+        }
+        match &step.for_each {
+            None => self.item(step, None).await,
+            Some(list) => match list.list(&self.scope, self.engine.limits.for_each) {
+                Ok(items) => self.each(step, &items).await,
+                Err(why) => self.failed(step, None, why),
+            },
+        }
+    }
+
+    async fn each(&mut self, step: &Step, items: &[Value]) -> Stepped {
+        let record = self.detail.step(&step.id);
+        record.of = Some(items.len());
+        let done = record.output.as_array().map_or(0, Vec::len);
+        if record.output.is_null() {
+            record.output = Value::Array(Vec::new());
+        }
+        for (index, item) in items.iter().enumerate().skip(done) {
+            match self.item(step, Some((index, item))).await {
+                Stepped::On if self.detail.step(&step.id).state == StepState::Failed => return Stepped::On,
+                Stepped::On => {}
+                other => return other,
+            }
+            if index + 1 < items.len() && !self.checkpoint().await {
+                return Stepped::Lost;
+            }
+        }
+        self.detail.step(&step.id).state = StepState::Done;
+        Stepped::On
+    }
+
+    /// One call: of the step, or of one item of its list.
+    async fn item(&mut self, step: &Step, item: Option<(usize, &Value)>) -> Stepped {
+        let index = item.map(|(index, _)| index);
+        let once = self.plan.policy.delivery == Delivery::AtMostOnce;
+        let record = self.detail.step(&step.id);
+        if once && record.attempts.iter().any(|a| a.index == index && a.only_started()) {
+            record.state = StepState::Uncertain;
+            return Stepped::Over(
+                RunState::Uncertain,
+                format!("step `{}` was started and its end is not known", step.id),
+            );
+        }
+        let number = record.next_attempt(index);
+        let params = match self.render(step, item) {
+            Ok(params) => params,
+            Err(why) => return self.failed(step, index, why),
+        };
+        let at = self.engine.clock.micros();
+        let sent = record::shown(step, &params, &self.engine.limits);
+        if once {
+            let started = Attempt { number, index, at, ms: None, sent: sent.clone(), fault: None };
+            self.detail.step(&step.id).attempts.push(started);
+            if !self.checkpoint().await {
+                return Stepped::Lost;
+            }
+        }
+        crate::crash::point("react.before_call");
+        let began = Instant::now();
+        let result = self.call(step, &params, index).await;
+        crate::crash::point("react.after_call");
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let fault = result.as_ref().err().map(|fault| fault.why().to_owned());
+        let sleeping = matches!(result, Ok(Reacted::WakeAt(_)));
+        let attempts = &mut self.detail.step(&step.id).attempts;
+        attempts.retain(|a| !(a.index == index && a.only_started()));
+        if !sleeping {
+            attempts.push(Attempt { number, index, at, ms: Some(ms), sent, fault });
+        }
+        self.outcome(step, index, number, result)
+    }
+
+    fn outcome(&mut self, step: &Step, index: Option<usize>, number: u32, result: Result<Reacted, Fault>) -> Stepped {
+        let output = match result {
+            Ok(Reacted::Done(output)) => output,
+            Ok(Reacted::WakeAt(at)) => {
+                self.detail.step(&step.id).wake_at = Some(at.timestamp_micros());
+                return Stepped::Wait(at.timestamp_micros(), Some(format!("step `{}` sleeps", step.id)));
+            }
+            Err(fault) => return self.fault(step, index, number, &fault),
+        };
+        let size = output.to_string().len();
+        if size > self.engine.limits.output_bytes {
+            let most = self.engine.limits.output_bytes;
+            return self.failed(step, index, format!("its output has {size} bytes; the limit is {most}"));
+        }
+        let record = self.detail.step(&step.id);
+        match (index, record.output.as_array_mut()) {
+            (Some(_), Some(list)) => list.push(output),
+            _ => {
+                record.output = output;
+                record.state = StepState::Done;
+            }
+        }
+        Stepped::On
+    }
+
+    fn fault(&mut self, step: &Step, index: Option<usize>, number: u32, fault: &Fault) -> Stepped {
+        let policy = &self.plan.policy;
+        let now = self.engine.clock.micros();
+        let jitter = record::jitter(self.row.id.0, number);
+        let next = outcome::decide(Err(fault), number, &policy.retry, policy.delivery, now, jitter);
+        match next {
+            Next::Done => Stepped::On,
+            Next::RetryAt(at) => Stepped::Wait(at, Some(format!("step `{}`: {}", step.id, fault.why()))),
+            Next::GiveUp { why } | Next::Reconnect { why, .. } => self.gave_up(step, index, why),
+            Next::Uncertain { why } => {
+                self.detail.step(&step.id).state = StepState::Uncertain;
+                Stepped::Over(RunState::Uncertain, format!("step `{}`: {why}", step.id))
+            }
+        }
+    }
+
+    /// It failed before any call: recorded as an attempt, since its owner must see why.
+    fn failed(&mut self, step: &Step, index: Option<usize>, why: String) -> Stepped {
+        let at = self.engine.clock.micros();
+        let record = self.detail.step(&step.id);
+        let number = record.next_attempt(index);
+        record.attempts.push(Attempt { number, index, at, ms: Some(0), sent: Value::Null, fault: Some(why.clone()) });
+        self.gave_up(step, index, why)
+    }
+
+    fn gave_up(&mut self, step: &Step, _index: Option<usize>, why: String) -> Stepped {
+        self.detail.step(&step.id).state = StepState::Failed;
+        match step.on_error {
+            OnError::Continue => Stepped::On,
+            OnError::Stop => Stepped::Over(RunState::Failed, format!("step `{}`: {why}", step.id)),
+        }
+    }
+
+    fn render(&self, step: &Step, item: Option<(usize, &Value)>) -> Result<Value, String> {
+        let params = match item {
+            Some((index, item)) => step.data.render(&self.scope.with_item(item, index)),
+            None => step.data.render(&self.scope),
+        };
+        let params = params.map_err(|wrong| told(&wrong))?;
+        let errors: Vec<Invalid> = step
+            .validator
+            .iter_errors(&params)
+            .map(|error| Invalid::new(error.instance_path().to_string(), error.masked().to_string()))
+            .collect();
+        if errors.is_empty() { Ok(params) } else { Err(told(&errors)) }
+    }
+
+    async fn call(&self, step: &Step, params: &Value, index: Option<usize>) -> Result<Reacted, Fault> {
+        let key = match index {
+            Some(index) => format!("area-{}-{}-{index}", self.row.id, step.id),
+            None => format!("area-{}-{}", self.row.id, step.id),
+        };
+        let areas =
+            crate::native::OwnAreas { engine: self.engine, user: self.plan.user, depth: self.row.depth.unwrap_or(0) };
+        let cx = ReactCx {
+            params,
+            key: &key,
+            auth: None,
+            http: &self.engine.http,
+            born: from_micros(self.born),
+            now: self.engine.clock.now(),
+            areas: &areas,
+        };
+        let limit = self.engine.limits.react_timeout;
+        match tokio::time::timeout(limit, (step.reaction.react)(cx)).await {
+            Ok(result) => result,
+            Err(_) => Err(Fault::maybe(format!("no answer within {} s", limit.as_secs()))),
+        }
+    }
+}
+
+fn told(wrong: &[Invalid]) -> String {
+    let all: Vec<String> = wrong.iter().map(|w| format!("{}: {}", w.pointer, w.detail)).collect();
+    all.join("; ")
+}
