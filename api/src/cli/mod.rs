@@ -2,6 +2,7 @@
 //! What a program would read goes to stdout, everything said to people to stderr.
 
 mod backup;
+mod catalog;
 mod check;
 mod completions;
 mod context;
@@ -51,6 +52,7 @@ enum Command {
     Serve(serve::Serve),
     Migrate(migrate::Migrate),
     Check(check::Check),
+    Catalog(catalog::Catalog),
     #[command(subcommand)]
     User(user::User),
     #[command(subcommand)]
@@ -87,6 +89,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(c) => c.run(&context).await,
         Command::Migrate(c) => c.run(&context).await,
         Command::Check(c) => c.run(&context).await,
+        Command::Catalog(c) => c.run(),
         Command::User(c) => c.run(&context).await,
         Command::Token(c) => c.run(&context).await,
         Command::Backup(c) => c.run(&context).await,

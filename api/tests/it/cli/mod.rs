@@ -1,6 +1,7 @@
 //! The command line: what a person types and a script reads.
 
 mod backup;
+mod catalog;
 mod people;
 mod restore;
 mod serve;
