@@ -2,7 +2,7 @@
 
 use engine::duration::Span;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A request at the AREA's hook URL.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -12,7 +12,7 @@ pub struct Received {
     pub verify: Verify,
     /// Where the sender names a delivery: a second request of the same name is answered and dropped. The presets know their
     /// own; the other kinds never drop a repetition unless this is given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_id: Option<DeliveryId>,
 }
 
@@ -47,17 +47,17 @@ pub struct Token {
     #[schemars(extend("writeOnly" = true), length(min = 1))]
     pub token: String,
     /// Older tokens that are still believed while the sender changes to the new one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("writeOnly" = true), length(max = 4))]
     pub older_tokens: Vec<String>,
     /// The header that carries it, for example `x-gitlab-token`. Either this or `query`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// What stands before the token in the header, for example `Bearer ` for the header `authorization`. Case does not matter.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
     /// The query parameter that carries it. Either this or `header`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
 }
 
@@ -69,7 +69,7 @@ pub struct Signed {
     #[schemars(extend("writeOnly" = true), length(min = 1))]
     pub secret: String,
     /// Older secrets that are still believed while the sender changes to the new one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("writeOnly" = true), length(max = 4))]
     pub older_secrets: Vec<String>,
 }
@@ -82,7 +82,7 @@ pub struct Timed {
     #[schemars(extend("writeOnly" = true), length(min = 1))]
     pub secret: String,
     /// Older secrets that are still believed while the sender changes to the new one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("writeOnly" = true), length(max = 4))]
     pub older_secrets: Vec<String>,
     /// How far the signed timestamp may lie from our clock, either way.
@@ -98,7 +98,7 @@ pub struct Hmac {
     #[schemars(extend("writeOnly" = true), length(min = 1))]
     pub secret: String,
     /// Older secrets that are still believed while the sender changes to the new one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("writeOnly" = true), length(max = 4))]
     pub older_secrets: Vec<String>,
     /// How the key's bytes are written in `secret`.
@@ -108,11 +108,11 @@ pub struct Hmac {
     #[schemars(length(min = 1))]
     pub header: String,
     /// What stands before the signature, for example `sha256=`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
     /// What stands between several entries in the header, for example `,`. Entries without the prefix are passed over; one that
     /// matches is enough.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
     /// How the signature's bytes are written.
     #[serde(default)]
@@ -125,12 +125,12 @@ pub struct Hmac {
     #[schemars(length(min = 1, max = 16))]
     pub signed: Vec<Part>,
     /// The signed timestamp, and how far it may lie from our clock.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
 }
 
 /// How a secret's text becomes the key's bytes.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretEncoding {
     /// The text's own bytes.
@@ -143,7 +143,7 @@ pub enum SecretEncoding {
 }
 
 /// How a signature is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// Hexadecimal digits of either case.
@@ -156,7 +156,7 @@ pub enum Encoding {
 }
 
 /// The hash under the HMAC.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
     /// HMAC-SHA-1.
@@ -169,7 +169,7 @@ pub enum Algorithm {
 }
 
 /// One of the things that are signed.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 #[schemars(transform = crate::schema::describe)]
 pub enum Part {
@@ -193,7 +193,7 @@ pub struct Timestamp {
     #[schemars(length(min = 1))]
     pub header: String,
     /// What stands before it, for example `t=`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
     /// How far it may lie from our clock, either way.
     #[serde(default = "tolerance")]

@@ -47,8 +47,6 @@ pub struct Polled {
     pub items: Vec<Item>,
     /// Those whose key was never seen.
     pub new: Vec<Item>,
-    /// Whether a page moved the cursor to another value.
-    pub moved: bool,
 }
 
 impl Source {
@@ -61,7 +59,6 @@ impl Source {
 
     /// Polls to the last page, keeping cursor and keys.
     pub async fn poll(&mut self) -> Result<Polled, Fault> {
-        let before = self.cursor.clone();
         let mut items = Vec::new();
         for _ in 0..MAX_PAGES {
             let page = self.page().await?;
@@ -72,7 +69,7 @@ impl Source {
             if !page.more {
                 self.now += TimeDelta::minutes(1);
                 let new = items.iter().filter(|item| self.seen.insert(item.key.clone())).cloned().collect();
-                return Ok(Polled { items, new, moved: self.cursor != before });
+                return Ok(Polled { items, new });
             }
         }
         panic!("{} asks for more pages without end", self.action.name);

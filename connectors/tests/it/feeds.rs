@@ -94,15 +94,23 @@ async fn endures_disorder(mut bench: Bench) -> Checked {
     let mut third = twins.clone();
     third.push(thing(10, 600));
     bench.expect("a third of that time, a poll later", &third, 1).await?;
-    bench
-        .expect("a thing twice in one answer", &[third.clone(), vec![thing(11, 660), thing(11, 660)]].concat(), 1)
-        .await?;
-    let empty = bench.expect("an empty answer", &[], 0).await?;
-    if empty.moved {
-        return Err("an empty answer moved the cursor".into());
+    bench.server.reply((bench.serve)(&[third.clone(), vec![thing(11, 660), thing(11, 660)]].concat()));
+    match bench.source.poll().await {
+        Ok(polled) if polled.new.len() == 1 => {}
+        // An answer that contradicts itself may be refused, as long as that loses nothing.
+        Err(Fault::Later { .. }) => {
+            let once = [third.clone(), vec![thing(11, 660)]].concat();
+            bench.expect("what came twice, once", &once, 1).await?;
+        }
+        other => return Err(format!("a thing twice in one answer: {other:?}")),
     }
+    bench.expect("an empty answer", &[], 0).await?;
     third.extend([thing(11, 660), thing(12, 720)]);
-    bench.expect("after the empty answer", &third, 1).await.map(drop)
+    let after = bench.expect("after the empty answer", &third, 1).await?;
+    match after.items.len() {
+        1 => Ok(()),
+        n => Err(format!("after the empty answer the cursor no longer knows what it knew: {n} items came")),
+    }
 }
 
 /// A source that was empty at its baseline fires for its first item.
@@ -227,10 +235,11 @@ fn every_polled_feed_has_a_case_and_every_case_a_feed() {
 #[test]
 fn the_data_of_every_case_follows_its_schema() {
     for case in cases::ALL {
-        let (data, spec) = ((case.data)("http://127.0.0.1:9"), case.spec());
+        let (data, spec) = ((case.data)("http://127.0.0.1:8080"), case.spec());
         let validator = jsonschema::validator_for(&(spec.params)()).unwrap();
         let errors: Vec<_> = validator.iter_errors(&data).map(|e| e.to_string()).collect();
-        assert!(errors.is_empty() && (spec.check)(&data).is_empty(), "{}: {errors:?}", case.action);
+        assert_eq!(errors, [""; 0], "{}", case.action);
+        assert_eq!((spec.check)(&data), [], "{}", case.action);
     }
 }
 

@@ -170,6 +170,41 @@ fn every_property_says_what_it_is() {
 }
 
 #[test]
+fn what_is_named_like_a_credential_is_sealed() {
+    const WORDS: [&str; 7] = ["secret", "token", "password", "api_key", "apikey", "credential", "headers"];
+    for spec in specs() {
+        let mut open = Vec::new();
+        walk(&spec.schema, "", &mut |place, schema| {
+            let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+            for (name, property) in properties {
+                // `older_secrets` are credentials, a `secret_encoding` is none.
+                let named = WORDS.iter().any(|word| name.ends_with(word) || name.ends_with(&format!("{word}s")));
+                // A map is sealed value by value.
+                let inner = property.get("additionalProperties").unwrap_or(&Value::Null);
+                if named && property["writeOnly"] != true && inner["writeOnly"] != true {
+                    open.push(format!("{place}/{name}"));
+                }
+            }
+        });
+        none(&spec.path, "these need `writeOnly`", &open);
+    }
+}
+
+#[test]
+fn what_is_named_like_a_url_is_guarded() {
+    for spec in specs() {
+        let mut open = Vec::new();
+        walk(&spec.schema, "", &mut |place, schema| {
+            let property = schema.get("properties").and_then(|properties| properties.get("url"));
+            if property.is_some_and(|property| property["x-guard"] != true && property["type"] == "string") {
+                open.push(format!("{place}/url"));
+            }
+        });
+        none(&spec.path, "these need `x-guard`", &open);
+    }
+}
+
+#[test]
 fn nothing_in_a_schema_is_fetched() {
     for spec in specs() {
         let mut outside = Vec::new();

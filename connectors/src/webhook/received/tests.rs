@@ -438,3 +438,52 @@ fn what_the_schema_cannot_say_is_found_with_its_place() {
         assert_eq!(pointers, expected, "{data}");
     }
 }
+
+#[test]
+fn the_schema_takes_every_kind_and_nothing_beside() {
+    let validator = jsonschema::validator_for(&(SPEC.params)()).unwrap();
+    let good = [github(), stripe(), slack(), trello(), standard_webhooks(), general(), open("text/plain", "")];
+    for request in &good {
+        let errors: Vec<_> = validator.iter_errors(&request.data).map(|e| e.to_string()).collect();
+        assert_eq!(errors, [""; 0], "{}", request.data);
+        assert!(!validator.is_valid(&request.clone().data("/verify/no_such_key", json!(1)).data), "{}", request.data);
+    }
+    let wrong = [
+        json!({}),
+        json!({"verify": {}}),
+        json!({"verify": {"kind": "github"}}),
+        json!({"verify": {"kind": "github", "secret": ""}}),
+        json!({"verify": {"kind": "github", "secret": 7}}),
+        json!({"verify": {"kind": "github", "secret": "s", "older_secrets": ["1", "2", "3", "4", "5"]}}),
+        json!({"verify": {"kind": "stripe", "secret": "s", "tolerance": "soon"}}),
+        json!({"verify": {"kind": "hmac", "secret": "s"}}),
+        json!({"verify": {"kind": "hmac", "secret": "s", "header": "x", "algorithm": "md5"}}),
+        json!({"verify": {"kind": "hmac", "secret": "s", "header": "x", "signed": []}}),
+        json!({"verify": {"kind": "hmac", "secret": "s", "header": "x", "signed": ["head"]}}),
+        json!({"verify": {"kind": "none"}, "delivery_id": {"header": "a", "pointer": "/b"}}),
+    ];
+    for data in wrong {
+        assert!(!validator.is_valid(&data), "{data}");
+    }
+}
+
+#[test]
+fn the_defaults_that_the_schema_names_are_those_of_the_code() {
+    // An AREA is stored with its defaults filled in.
+    let schema = (SPEC.params)();
+    let forms = schema["$defs"]["Verify"]["oneOf"].as_array().unwrap();
+    let form = forms.iter().find(|form| form["properties"]["kind"]["const"] == "hmac").unwrap();
+    let bare = json!({"kind": "hmac", "secret": "s", "header": "x-sign"});
+    let mut filled = bare.clone();
+    for (name, property) in form["properties"].as_object().unwrap() {
+        if let Some(default) = property.get("default") {
+            filled[name] = default.clone();
+        }
+    }
+    assert_eq!(filled["algorithm"], "sha256");
+    assert!(filled.get("older_secrets").is_none(), "an empty list of secrets would be sealed and shown as one");
+    let signature = "37beaf650f70b40ec9706929c2e9d835cbd63729988f48781e6383a147215f07";
+    for verify in [bare, filled] {
+        request(verify, &[("x-sign", signature)], br#"{"a":1}"#, 0).send().unwrap();
+    }
+}

@@ -33,6 +33,7 @@ struct NewCycle {
     begins: String,
     /// Where the API is, if not at endoflife.date.
     #[serde(default = "public")]
+    #[schemars(extend("x-guard" = true))]
     base: String,
 }
 

@@ -12,7 +12,7 @@ pub static ALL: &[(&ActionSpec, &str)] = &[
     (&POSITIONS, "one more: 4 new"),
     (&WATERMARK, "late, and older than others: 0 new"),
     (&FORGETFUL, "the cursor alone does not know"),
-    (&EAGER, "an empty answer moved the cursor"),
+    (&EAGER, "the cursor no longer knows what it knew"),
     (&BASELESS, "the baseline gives no cursor"),
     (&DEAF, "401: taken for good"),
     (&IMPATIENT, "429 with Retry-After: should be In120"),
