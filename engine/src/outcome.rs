@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn check(result: Result<(), Fault>, attempt: u32, jitter: f64, expected: Next) {
-        let next = decide(result.as_ref().map(|()| ()), attempt, &Retry::default(), Delivery::AtLeastOnce, NOW, jitter);
+        let next = decide(result.as_ref().copied(), attempt, &Retry::default(), Delivery::AtLeastOnce, NOW, jitter);
         assert_eq!(next, expected, "{result:?} at attempt {attempt}");
     }
 
