@@ -28,6 +28,9 @@ pub fn check(document: &Document, services: Services, http: &Http) -> Vec<Invali
         check.condition("/when", when, &Sight::default());
     }
     check.steps(&document.reactions);
+    if let Some(policy) = &document.policy {
+        check.wrong.extend(policy.check().into_iter().map(|wrong| wrong.under("/policy")));
+    }
     check.wrong
 }
 

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::check::check;
+use super::diff::{Op, Sides, diff};
 use super::document::{Document, Spelling, merge_patch};
 use super::plan::Plan;
 use super::source::{Watched, every_us};
 use super::{catalog, schema, secrets};
-use crate::clock::Clock;
+use crate::clock::{Clock, Micros};
 use crate::ids::{AreaId, AreaNo, IdGen, SourceId, UserId};
 use crate::limits::CHANGE_TRIES;
 use crate::net::Http;
+use crate::policy::silence_due;
 use crate::port::{FeedKind, Invalid, Services};
 use crate::store::areas::{self, AreaRow, AreaState, Changed, Content, Edit, NewArea, StateChange};
 use crate::store::{Db, accounts, revisions};
@@ -81,11 +83,22 @@ impl Desk {
     /// # Errors
     /// `Invalid` with everything that is wrong, or the database's.
     pub async fn create(&self, user: UserId, json: &Value, applied: bool) -> Result<Changed, AreaError> {
+        self.create_as(user, AreaId::new(), json, applied).await
+    }
+
+    /// As `create`, under an id that was chosen before: where the user has that AREA already, it is given back as it is.
+    ///
+    /// # Errors
+    /// As `create`.
+    pub async fn create_as(&self, user: UserId, id: AreaId, json: &Value, applied: bool) -> Result<Changed, AreaError> {
+        if let Some(area) = areas::get(&self.db, user, id).await? {
+            return Ok(Changed { area, sources: Vec::new() });
+        }
         let document = self.read(user, json.clone(), None).await?;
-        let (id, no, now) = (AreaId::new(), AreaNo(self.ids.next()), self.clock.micros());
+        let (no, now) = (AreaNo(self.ids.next()), self.clock.micros());
         let (content, pushed) = self.content(user, id, &document)?;
         let joined_at = pushed.then_some(now);
-        let silent_at = None;
+        let silent_at = silent_at(&document, now);
         let new = NewArea { no, id, user, content, joined_at, silent_at, applied, now };
         let mut tries = 0;
         loop {
@@ -191,6 +204,20 @@ impl Desk {
         Ok(document)
     }
 
+    /// What leads from one revision of the AREA to another.
+    ///
+    /// # Errors
+    /// `NotFound`, `Unreadable`, or the database's.
+    pub async fn diff(&self, user: UserId, id: AreaId, from: i64, to: i64) -> Result<Vec<Op>, AreaError> {
+        let (from, to) = (self.sides(user, id, from).await?, self.sides(user, id, to).await?);
+        Ok(diff(Sides { opened: &from.0, shown: &from.1 }, Sides { opened: &to.0, shown: &to.1 }))
+    }
+
+    async fn sides(&self, user: UserId, id: AreaId, revision: i64) -> Result<(Value, Value), AreaError> {
+        let found = revisions::get(&self.db, user, id, revision).await?.ok_or(AreaError::NotFound)?;
+        Ok((self.opened(id, &found.body)?, Self::shown(&found.body)?))
+    }
+
     async fn set_state(
         &self,
         user: UserId,
@@ -210,7 +237,7 @@ impl Desk {
                     let plan = plan()?;
                     let rejoin =
                         (old.state == AreaState::Paused).then(|| pushed(&plan.action.feed.kind).then_some(now));
-                    StateChange { state, rejoin, silent_at: None, now }
+                    StateChange { state, rejoin, silent_at: silence_due(&plan.policy, now), now }
                 }
                 _ => StateChange { state, rejoin: None, silent_at: None, now },
             };
@@ -263,7 +290,8 @@ impl Desk {
             ["service", "name", "data", "account"].map(of)
         };
         let rejoin = (watched(stored) != watched(new)).then_some(pushed.then_some(now));
-        let silent = None;
+        let silence = |document: &Value| document.pointer("/policy/silence").cloned();
+        let silent = (rejoin.is_some() || silence(stored) != silence(new)).then(|| silent_at(document, now));
         Ok(Edit { content, rejoin, silent, now })
     }
 
@@ -391,6 +419,10 @@ fn parsed(body: &str) -> Result<Value, AreaError> {
 
 fn to_json(document: &Document) -> Result<Value, AreaError> {
     serde_json::to_value(document).map_err(|e| AreaError::Unreadable(e.to_string()))
+}
+
+fn silent_at(document: &Document, now: Micros) -> Option<Micros> {
+    document.policy.as_ref().and_then(|policy| silence_due(policy, now))
 }
 
 /// A change's outcome: `None` where the row moved or two transactions stood in each other's way, so that it is decided again.

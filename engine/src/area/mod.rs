@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod check;
 pub mod desk;
+pub mod diff;
 pub mod document;
 pub mod hook_key;
 pub mod origin;
@@ -15,13 +16,11 @@ pub mod pointer;
 pub mod schema;
 pub mod secrets;
 pub mod source;
-pub mod wake;
 pub mod words;
 
 pub use desk::{AreaError, Desk};
 pub use document::{ActionRef, Document, OnError, ReactionRef};
 pub use plan::{Plan, Step, Watch};
-pub use wake::Wake;
 
 #[cfg(test)]
 mod tests;

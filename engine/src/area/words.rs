@@ -29,7 +29,7 @@ pub fn tell(error: &ValidationError<'_>, schema: &Value, templates: &BTreeSet<St
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match meant(context, templates) {
             Some(form) => form.iter().for_each(|error| tell(error, schema, templates, all)),
-            None => all.push(Invalid::new(at, format!("must be {}", forms(context)))),
+            None => all.push(Invalid::new(at, format!("must be {}", forms(context, at)))),
         },
         kind => all.push(Invalid::new(at, words(kind, error))),
     }
@@ -75,8 +75,9 @@ fn meant<'a>(
 }
 
 /// The forms of a union in a few words: `a string or one of "a", "b"`.
-fn forms(context: &[Vec<ValidationError<'static>>]) -> String {
-    let mut words: Vec<String> = context.iter().flat_map(|form| form.iter().find_map(form_words)).collect();
+fn forms(context: &[Vec<ValidationError<'static>>], at: &str) -> String {
+    let mut words: Vec<String> =
+        context.iter().flat_map(|form| form.iter().find_map(|error| form_words(error, at))).collect();
     words.dedup();
     match words.is_empty() {
         true => "one of the forms that the schema allows".into(),
@@ -84,15 +85,15 @@ fn forms(context: &[Vec<ValidationError<'static>>]) -> String {
     }
 }
 
-fn form_words(error: &ValidationError<'_>) -> Option<String> {
+fn form_words(error: &ValidationError<'_>, at: &str) -> Option<String> {
     match error.kind() {
         Kind::Type { kind } => Some(kinds(kind)),
         Kind::Enum { options } => Some(options_words(options)),
         Kind::Constant { expected_value } => {
-            let name = error.instance_path().as_str().rsplit('/').next().filter(|n| !n.is_empty());
-            Some(
-                name.map_or_else(|| expected_value.to_string(), |n| format!("the form with \"{n}\": {expected_value}")),
-            )
+            let place = error.instance_path().as_str();
+            let member = place.rsplit('/').next().filter(|_| place != at);
+            let form = |member| format!("the form with \"{member}\": {expected_value}");
+            Some(member.map_or_else(|| expected_value.to_string(), form))
         }
         Kind::Required { property } => Some(format!("an object with {property}")),
         _ => None,

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod areas;
 pub mod batch;
 pub mod db;
+pub mod idempotency;
 pub mod migrate;
 pub mod people;
 pub mod restored;

@@ -1,6 +1,9 @@
 //! Sources: found or made when an AREA begins to watch, and told the shortest interval that is still asked for. What is polled of
 //! them is the ledger's.
 
+use super::Db;
+use super::batch::Batch;
+use crate::batch;
 use crate::ids::{AccountId, SourceId, UserId};
 
 /// Finds the source with this identity or makes it. Either way the row stays locked until the transaction ends, so that the
@@ -39,6 +42,28 @@ macro_rules! settle {
 }
 
 pub(super) use settle;
+
+const LOOKS: Batch = batch!([0 id bigint]
+    "SELECT s.id, s.feed, s.every_us, s.health FROM v CROSS JOIN sources s WHERE s.id = v.id");
+
+/// What is shown of a source.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Look {
+    /// Its id.
+    pub id: SourceId,
+    /// The feed's name.
+    pub feed: String,
+    /// The interval in microseconds; 0: none; `None`: nobody watches.
+    pub every_us: Option<i64>,
+    /// JSON of the fault that stands; `None`: well.
+    pub health: Option<String>,
+}
+
+/// What is shown of these sources, in any order.
+pub async fn looks(db: &Db, ids: &[SourceId]) -> sqlx::Result<Vec<Look>> {
+    let rows: Vec<[i64; 1]> = ids.iter().map(|id| [id.0]).collect();
+    LOOKS.read(db, &serde_json::to_string(&rows).map_err(|e| sqlx::Error::Encode(Box::new(e)))?).await
+}
 
 /// A source to find or make.
 #[derive(Clone)]

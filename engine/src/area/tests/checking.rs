@@ -285,6 +285,18 @@ fn what_stands_for_secrets_cannot_be_sent_as_data() {
 }
 
 #[test]
+fn a_policy_is_checked_at_its_place() {
+    right(with("/policy", json!({"throttle": {"max": 5, "per": "1h"}, "order": {"parallel": 3}})));
+    wrong(with("/policy", json!({"throttle": {"max": 0, "per": "1h"}})), &["/policy/throttle/max: "]);
+    wrong(with("/policy", json!({"retry": {"atempts": 3}})), &["/policy/retry/atempts: unknown member"]);
+    wrong(
+        with("/policy", json!({"order": "sideways"})),
+        &["/policy/order: must be \"queued\", an object, \"single\" or \"restart\""],
+    );
+    wrong(with("/policy", json!({"order": {"parallel": "many"}})), &["/policy/order/parallel: must be an integer"]);
+}
+
+#[test]
 fn no_error_repeats_a_value() {
     let told = told(with(
         "/action/data",

@@ -322,3 +322,37 @@ async fn a_plan_is_what_the_document_says_with_defaults() {
         assert!(!format!("{plan:?} {row:?}").contains("abc"));
     }
 }
+
+#[tokio::test]
+async fn silence_is_counted_from_the_join_and_from_a_change_of_the_policy() {
+    for t in databases().await {
+        let (desk, ann) = desk(&t).await;
+        let silent = |span: &str| with("/policy", json!({"silence": span}));
+        let row = made(&desk, ann, silent("1h")).await;
+        assert_eq!(row.silent_at, Some(START + 3_600_000_000), "{}", t.label);
+        joined(&t.db, &row).await;
+        desk.clock.set(START + 5);
+        let named = desk.replace(ann, row.id, &put(silent("1h"), "/name", json!("b")), None).await.unwrap().area;
+        assert_eq!(named.silent_at, Some(8), "{}: untouched", t.label);
+        let longer = desk.replace(ann, row.id, &silent("2h"), None).await.unwrap().area;
+        assert_eq!(longer.silent_at, Some(START + 5 + 7_200_000_000), "{}", t.label);
+        assert_eq!(desk.pause(ann, row.id, None).await.unwrap().area.silent_at, None, "{}", t.label);
+        desk.clock.set(START + 6);
+        let up = desk.resume(ann, row.id, None).await.unwrap().area;
+        assert_eq!(up.silent_at, Some(START + 6 + 7_200_000_000), "{}", t.label);
+        let none = desk.patch(ann, row.id, &json!({"policy": null}), None).await.unwrap().area;
+        assert_eq!(none.silent_at, None, "{}", t.label);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_taken_up_again_finds_what_it_made() {
+    for t in databases().await {
+        let (desk, ann) = desk(&t).await;
+        let id = crate::ids::AreaId::new();
+        let first = desk.create_as(ann, id, &area(), false).await.unwrap();
+        let again = desk.create_as(ann, id, &area(), false).await.unwrap();
+        assert_eq!((again.area.no, again.sources.len()), (first.area.no, 0), "{}", t.label);
+        assert_eq!(areas::list(&t.db, ann, None, 9, &Filter::default()).await.unwrap().len(), 1, "{}", t.label);
+    }
+}
