@@ -2,14 +2,21 @@
 //! to add one. What exists is what [`all`] says.
 
 mod area;
+mod conditional;
+mod html;
+mod http;
 mod log;
+mod rss;
 mod schema;
+mod seen;
+#[cfg(test)]
+mod testing;
 mod timer;
 mod webhook;
 
 use engine::port::Services;
 
-static ALL: Services = &[&timer::TIMER, &webhook::WEBHOOK, &log::LOG, &area::AREA];
+static ALL: Services = &[&timer::TIMER, &http::HTTP, &rss::RSS, &webhook::WEBHOOK, &log::LOG, &area::AREA];
 
 /// Every service, in the order in which they are shown.
 pub fn all() -> Services {

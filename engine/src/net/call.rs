@@ -60,6 +60,17 @@ impl Call {
         &self.url
     }
 
+    /// The same request to another URL. It keeps its headers: the caller sees to it that they may go there.
+    pub fn to(mut self, url: Url) -> Self {
+        self.url = url;
+        self
+    }
+
+    /// Whether a header of this name is set.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
     /// Sets a header; a former value of that name goes.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! How to serve items to each polled feed that uses HTTP. A connector with such a feed needs a `Case` in [`ALL`], and nothing else,
 //! to be held to everything in `feeds`.
 
+mod http;
+mod rss;
+
 use engine::port::{ActionSpec, Cadence, FeedKind};
 use serde_json::Value;
 
@@ -41,10 +44,14 @@ pub struct Case {
 }
 
 /// Every case.
-pub static ALL: &[&Case] = &[&crate::example::CASE];
+pub static ALL: &[&Case] = &[&http::NEW_ITEM, &rss::NEW_ENTRY, &crate::example::CASE];
 
 /// Polled actions that have no items to serve, each with its reason.
-pub static WITHOUT: &[(&str, &str)] = &[];
+pub static WITHOUT: &[(&str, &str)] = &[
+    ("http.changed", "one value, not a list: `connectors/src/http/tests/changed.rs`"),
+    ("http.down", "a failure is what it tells: `connectors/src/http/tests/health.rs`"),
+    ("http.up", "shares the feed of `http.down`"),
+];
 
 /// The actions of `all()` that must have a case: polled, and not by the clock alone.
 pub fn wanted() -> Vec<(String, &'static ActionSpec)> {

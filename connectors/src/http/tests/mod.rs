@@ -1,0 +1,6 @@
+//! The service against servers on loopback, polled as the engine does.
+
+mod changed;
+mod health;
+mod new_item;
+mod request;
