@@ -2,9 +2,14 @@
 //! failure is cheapest: settings, address, lock, database, keys.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use engine::clock::Clock;
+use engine::limits::Limits;
+use engine::net::Http;
+use engine::node::{self, Engine};
 use engine::store::Db;
 use engine::store::db::FolderLock;
 use engine::vault::KeyRing;
@@ -47,6 +52,9 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
     let parts = build(context).await?;
     announce(&parts.settings);
     let (db, stop) = (parts.db.clone(), parts.stop.clone());
+    let (engine, wakes) = start_engine(&parts).await?;
+    tokio::spawn(tell_first_firing(engine.notes()));
+    engine.run(wakes);
     let stopping = stop.clone();
     tokio::spawn(async move {
         told_to_stop().await;
@@ -56,6 +64,7 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
         std::process::exit(130);
     });
     serve_http(parts.listener, router(&parts.metrics), stop).await?;
+    engine.stop(parts.settings.node.drain.duration()).await;
     db.close().await;
     drop(parts.lock);
     tracing::info!("stopped");
@@ -73,6 +82,33 @@ async fn build(context: &Context) -> Result<Parts, Failure> {
     let keys = context.keys()?;
     let metrics = telemetry::start_metrics().map_err(Failure::failed)?;
     Ok(Parts { settings, db, keys, metrics, stop: CancellationToken::new(), lock, listener })
+}
+
+async fn start_engine(parts: &Parts) -> Result<(Arc<Engine>, node::Wakes), Failure> {
+    let settings = &parts.settings;
+    let http = Http::new(settings.net.config()).map_err(Failure::failed)?;
+    let node = node::Parts {
+        db: parts.db.clone(),
+        services: connectors::all(),
+        clock: Clock::system(),
+        ring: parts.keys.clone(),
+        http,
+        limits: Limits::default(),
+        name: settings.node.name.clone(),
+        url: Some(settings.node.url.clone()),
+        lease: settings.node.lease.duration(),
+    };
+    Engine::new(node).await.map_err(|e| Failure::failed(format!("cannot start the engine: {e}")))
+}
+
+/// Says once that something fired, so that who starts a daemon for the first time sees it work.
+async fn tell_first_firing(mut notes: tokio::sync::broadcast::Receiver<node::Note>) {
+    while let Ok(note) = notes.recv().await {
+        if note.state == "done" {
+            tracing::info!(area = note.area_name, run = %note.run, "the first firing since the start");
+            return;
+        }
+    }
 }
 
 fn router(metrics: &PrometheusHandle) -> Router {

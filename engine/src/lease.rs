@@ -41,7 +41,7 @@ macro_rules! clocked {
 
 const BEAT: (&str, &str) = clocked!("UPDATE nodes SET until_at = " NOW " + $2 WHERE no = $3 AND until_at > " NOW);
 const ARRIVE: (&str, &str) = clocked!("INSERT INTO nodes (no, name, url, until_at)
-    SELECT COALESCE(MAX(no), 0) + 1, $3, $4, " NOW " + $2 FROM nodes
+    SELECT COALESCE(MAX(no), 0) + 1, $3, $4, " NOW " + $2 FROM nodes WHERE true
     ON CONFLICT (name) DO UPDATE SET url = excluded.url, until_at = excluded.until_at RETURNING no");
 const ALIVE: (&str, &str) = clocked!("SELECT COUNT(*) FROM nodes WHERE until_at > " NOW);
 const CLAIM_SQLITE: &str =

@@ -3,3 +3,5 @@
 
 mod ledger;
 mod net;
+mod path;
+mod scripted;

@@ -1,0 +1,274 @@
+//! The whole path on both engines: an AREA joins, an item comes, its run fires once, whatever is stopped and started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::clock::{Clock, from_micros};
+use engine::fault::Fault;
+use engine::history;
+use engine::hooks::{self, HookAnswer, Request};
+use engine::ids::{AreaId, UserId};
+use engine::limits::Limits;
+use engine::net::{Http, NetConfig};
+use engine::node::{Engine, Parts};
+use engine::store::Db;
+use engine::store::people::{self, NewUser};
+use engine::testkit::databases;
+use engine::vault::KeyRing;
+use serde_json::{Value, json};
+
+use crate::scripted::{SERVICES, world};
+
+/// Noon of some day.
+const START: i64 = 1_800_000_000_000_000;
+const SECOND: i64 = 1_000_000;
+/// Real time that a test waits for something at most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Stage {
+    db: Db,
+    ring: KeyRing,
+    clock: Clock,
+    user: UserId,
+    engine: Arc<Engine>,
+}
+
+impl Stage {
+    async fn set(db: &Db) -> Self {
+        let ring = KeyRing::generate().unwrap();
+        let clock = Clock::manual(from_micros(START));
+        let new = NewUser { email: "ann@example.org", ..NewUser::default() };
+        let user = people::create(db, &new, clock.now()).await.unwrap().id;
+        let engine = start(db, &ring, &clock).await;
+        Self { db: db.clone(), ring, clock, user, engine }
+    }
+
+    async fn create(&self, area: Value) -> AreaId {
+        let changed = self.engine.desk().create(self.user, &area, false).await.unwrap();
+        self.engine.changed(&changed).await;
+        changed.area.id
+    }
+
+    fn pass(&self, micros: i64) {
+        self.clock.set(self.clock.micros() + micros);
+    }
+
+    /// The daemon stops and another one starts on what it left.
+    async fn restart(&mut self) {
+        self.engine.stop(Duration::from_secs(5)).await;
+        self.engine = start(&self.db, &self.ring, &self.clock).await;
+    }
+}
+
+async fn start(db: &Db, ring: &KeyRing, clock: &Clock) -> Arc<Engine> {
+    let parts = Parts {
+        db: db.clone(),
+        services: SERVICES,
+        clock: clock.clone(),
+        ring: ring.clone(),
+        http: Http::new(NetConfig::default()).unwrap(),
+        limits: Limits { failed_runs: 2, ..Limits::default() },
+        name: "one".into(),
+        url: None,
+        lease: Duration::from_secs(2),
+    };
+    let (engine, wakes) = Engine::new(parts).await.unwrap();
+    engine.run(wakes);
+    engine
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn received(name: &str, count: usize) -> Vec<(String, Value)> {
+    until(&format!("{count} received in {name}"), async || world(name, |w| w.received.len()) >= count).await;
+    world(name, |w| w.received.clone())
+}
+
+async fn joined(stage: &Stage, area: AreaId) {
+    until("joined", async || {
+        stage.engine.desk().get(stage.user, area).await.unwrap().joined_at.is_some()
+    })
+    .await;
+}
+
+fn area(world: &str, more: Value) -> Value {
+    let mut area = json!({
+        "name": "a",
+        "action": {"service": "script", "name": "new", "data": {"world": world}, "every": "10s"},
+        "reactions": [{"id": "one", "service": "script", "name": "send", "data": {"world": world, "text": "{{ event.text }}"}}]
+    });
+    engine::area::document::merge_patch(&mut area, &more);
+    area
+}
+
+fn item(id: i64) -> Value {
+    json!({"id": id, "kind": "k", "text": format!("t{id}")})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_there_does_not_fire_and_what_comes_fires_once() {
+    for test in databases().await {
+        let name = format!("once-{}", test.label);
+        let mut stage = Stage::set(&test.db).await;
+        world(&name, |w| w.items = vec![item(1), item(2), item(3)]);
+        let id = stage.create(area(&name, json!({}))).await;
+        joined(&stage, id).await;
+        world(&name, |w| w.items.push(item(4)));
+        stage.pass(11 * SECOND);
+        received(&name, 1).await;
+        stage.restart().await;
+        world(&name, |w| w.items.extend([item(5), item(6)]));
+        stage.pass(11 * SECOND);
+        let received = received(&name, 3).await;
+        stage.pass(11 * SECOND);
+        let polls = world(&name, |w| w.polls);
+        until("another poll", async || world(&name, |w| w.polls) > polls).await;
+        let texts: Vec<&str> = received.iter().map(|(_, p)| p["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["t4", "t5", "t6"], "{name}");
+        assert_eq!(world(&name, |w| w.received.len()), 3, "{name}");
+        let mut states = Vec::new();
+        until("all runs done", async || {
+            let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+            states = runs.iter().map(|r| r.state.clone()).collect();
+            states == ["done", "done", "done"]
+        })
+        .await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_step_is_tried_again_with_the_same_key_and_what_succeeded_is_not() {
+    for test in databases().await {
+        let (name, second) = (format!("retry-{}", test.label), format!("retry2-{}", test.label));
+        let mut stage = Stage::set(&test.db).await;
+        let two = json!({"reactions": [
+            {"id": "one", "service": "script", "name": "send", "data": {"world": name, "text": "{{ event.text }}"}},
+            {"id": "two", "service": "script", "name": "send", "data": {"world": second, "text": "{{ steps.one.echo }}"}}
+        ]});
+        let id = stage.create(area(&name, two)).await;
+        joined(&stage, id).await;
+        world(&second, |w| w.refusals = vec![Fault::later("503"), Fault::later("503")]);
+        world(&name, |w| w.items.push(item(1)));
+        stage.pass(11 * SECOND);
+        received(&second, 1).await;
+        until("waits", async || {
+            let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+            runs.first().is_some_and(|r| r.state == "waiting")
+        })
+        .await;
+        stage.restart().await;
+        for attempt in 2..=3 {
+            stage.pass(60 * SECOND);
+            received(&second, attempt).await;
+            tokio::task::yield_now().await;
+        }
+        let calls = received(&second, 3).await;
+        assert!(calls.iter().all(|call| *call == calls[0]), "{name}: the same key and the same bytes, {calls:?}");
+        assert_eq!(world(&name, |w| w.received.len()), 1, "{name}: the first step succeeded once");
+        until("done", async || {
+            let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+            runs.first().is_some_and(|r| r.state == "done")
+        })
+        .await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_fires_and_a_delivery_id_is_taken_once() {
+    for test in databases().await {
+        let name = format!("hook-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let hook = json!({"action": {"service": "script", "name": "received", "data": {"world": name}, "every": null}});
+        let id = stage.create(area(&name, hook)).await;
+        until("owned", async || !stage.engine.leases.held().is_empty()).await;
+        let key = engine::area::hook_key::of(id, &stage.ring);
+        let send = async |body: &str| {
+            let request =
+                Request { method: "POST", url: "http://x/", query: "", headers: &[], body: body.as_bytes() };
+            hooks::receive(&stage.engine, &key, &request).await
+        };
+        assert!(matches!(send(r#"{"id":"d1","text":"one"}"#).await, HookAnswer::Accepted(_)), "{name}");
+        assert_eq!(send(r#"{"id":"d1","text":"one"}"#).await, HookAnswer::Duplicate, "{name}");
+        assert!(matches!(send("{").await, HookAnswer::Malformed(_)), "{name}");
+        assert_eq!(received(&name, 1).await[0].1["text"], "one");
+        let paused = stage.engine.desk().pause(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&paused).await;
+        until("dropped", async || matches!(send(r#"{"text":"two"}"#).await, HookAnswer::Dropped(_))).await;
+        let gone = stage.engine.desk().delete(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&gone).await;
+        until("gone", async || send(r#"{"text":"three"}"#).await == HookAnswer::Gone).await;
+        assert_eq!(world(&name, |w| w.received.len()), 1, "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_filter_and_why_says_which_value() {
+    for test in databases().await {
+        let name = format!("why-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({"when": "event.kind == 'wanted'"}))).await;
+        joined(&stage, id).await;
+        world(&name, |w| w.items.extend([item(1), json!({"id": 2, "kind": "wanted", "text": "x"})]));
+        stage.pass(11 * SECOND);
+        received(&name, 1).await;
+        let mut why = Value::Null;
+        until("fired", async || {
+            let said = engine::why::why(&stage.engine, stage.user, id, 10).await.unwrap().unwrap();
+            why = serde_json::to_value(said).unwrap();
+            why["events"][0]["why"] == "every step is done"
+        })
+        .await;
+        assert_eq!(why["events"][0]["verdict"], "fired", "{name}: {why}");
+        assert_eq!(why["events"][1]["verdict"], "filtered", "{name}: {why}");
+        assert_eq!(why["events"][1]["values"][0], json!(["event.kind", "k"]), "{name}: {why}");
+        assert_eq!(why["poll"]["answer"], "200", "{name}: {why}");
+        let other = UserId::new();
+        assert!(engine::why::why(&stage.engine, other, id, 10).await.unwrap().is_none());
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_area_that_keeps_failing_pauses_and_catches_up_when_it_is_resumed() {
+    for test in databases().await {
+        let (name, told) = (format!("fault-{}", test.label), format!("told-{}", test.label));
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({}))).await;
+        let watch = json!({"name": "watch", "action": {"name": "run_failed", "service": "area", "data": {"world": "-"}, "every": null},
+            "reactions": [{"service": "script", "name": "send", "data": {"world": told, "text": "{{ event.reason }}"}}]});
+        stage.create(area(&name, watch)).await;
+        joined(&stage, id).await;
+        world(&name, |w| {
+            w.refusals = vec![Fault::rejected("no"), Fault::rejected("no")];
+            w.items.extend([item(1), item(2)]);
+        });
+        stage.pass(11 * SECOND);
+        until("faulted", async || {
+            let row = stage.engine.desk().get(stage.user, id).await.unwrap();
+            row.state == engine::store::areas::AreaState::Faulted
+        })
+        .await;
+        assert!(received(&told, 2).await[0].1["text"].as_str().unwrap().contains("no"), "{name}");
+        world(&name, |w| w.items.push(item(3)));
+        stage.pass(11 * SECOND);
+        until("recorded", async || {
+            let row = stage.engine.desk().get(stage.user, id).await.unwrap();
+            history::events_of(&test.db, stage.user, row.source_id, None, 10).await.unwrap().len() == 3
+        })
+        .await;
+        assert_eq!(world(&name, |w| w.received.len()), 2, "{name}: nothing fires meanwhile");
+        let resumed = stage.engine.desk().resume(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&resumed).await;
+        assert_eq!(received(&name, 3).await[2].1["text"], "t3", "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
