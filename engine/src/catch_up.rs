@@ -1,10 +1,9 @@
 //! After a fault's pause: the events that came meanwhile are decided for the AREA now, within a bound; what lies beyond it is
 //! skipped, and its owner is told how much.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::ids::{EventId, SourceId};
+use crate::ids::{AreaNo, EventId, SourceId};
 use crate::intake::{self, Arrival, Scene};
 use crate::ledger::{Refused, Unit};
 use crate::node::Engine;
@@ -12,7 +11,7 @@ use crate::on;
 use crate::store::areas::AreaState;
 
 const MARKED: &str = "SELECT mark FROM areas WHERE no = $1 AND mark IS NOT NULL AND state = 'active'";
-const SINCE: &str = "SELECT id, body FROM events WHERE source_id = $1 AND id > $2 AND undecided IS NULL
+const SINCE: &str = "SELECT id, body, only_area FROM events WHERE source_id = $1 AND id > $2 AND undecided IS NULL
     AND (only_area IS NULL OR only_area = $3) ORDER BY id LIMIT $4";
 
 /// Decides what came while AREAs on this source were paused by a fault.
@@ -31,30 +30,25 @@ async fn try_run(engine: &Arc<Engine>, source: SourceId, part: i64) -> Result<()
                 .map_err(|_| Refused::Away)?;
         let Some((mark,)) = mark else { continue };
         let most = engine.limits.catch_up;
-        let events: Vec<(EventId, String)> =
+        let events: Vec<(EventId, String, Option<AreaNo>)> =
             on!(&engine.db, pool => sqlx::query_as(SINCE).bind(source).bind(mark).bind(area).bind(most + 1).fetch_all(pool).await)
                 .map_err(|_| Refused::Away)?;
         if events.len() as i64 > most {
             tracing::warn!(area = %watcher.plan.id, most, "more came during the pause than is caught up on; the rest is skipped");
         }
-        let bodies: Vec<(EventId, serde_json::Value, &str)> = events
+        let bodies: Vec<(EventId, serde_json::Value, &str, bool)> = events
             .iter()
             .take(usize::try_from(most).unwrap_or(usize::MAX))
-            .map(|(id, text)| (*id, serde_json::from_str(text).unwrap_or_default(), text.as_str()))
+            .map(|(id, text, only)| {
+                (*id, serde_json::from_str(text).unwrap_or_default(), text.as_str(), only.is_some())
+            })
             .collect();
-        for (id, body, text) in &bodies {
+        for (id, body, text, direct) in &bodies {
             let _turn = watchers.turn.lock().await;
             let before = intake::remember(&watchers);
-            let joining = HashSet::new();
-            let scene = Scene {
-                part,
-                now: engine.clock.micros(),
-                joining: &joining,
-                baseline: false,
-                ids: &engine.ids,
-                fan_out: usize::MAX,
-            };
-            let arrival = Arrival { only_area: Some(area), ..Arrival::new(*id, body, text) };
+            let scene =
+                Scene { part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: usize::MAX };
+            let arrival = Arrival { only_area: Some(area), direct: *direct, ..Arrival::new(*id, body, text) };
             let mut births = intake::decide(&watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
             let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
             let unit = Unit { proof: Some(proof), marks: vec![(area, Some(*id))], ..births.unit() };

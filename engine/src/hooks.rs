@@ -1,7 +1,6 @@
 //! Events that come to us: requests at hook URLs, and events that another node or the engine itself appended. Any node may append;
 //! only the owner of the partition decides. On the owner both are one transaction.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -140,15 +139,8 @@ async fn record(
     };
     let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
     let before = intake::remember(watchers);
-    let joining = HashSet::new();
-    let scene = Scene {
-        part,
-        now: engine.clock.micros(),
-        joining: &joining,
-        baseline: false,
-        ids: &engine.ids,
-        fan_out: engine.limits.fan_out,
-    };
+    let scene =
+        Scene { part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: engine.limits.fan_out };
     let arrival = Arrival::new(id, &item.body, &event.body);
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
     if births.mark.is_some() {
@@ -203,16 +195,19 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
         let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
         let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
         let before = intake::remember(&watchers);
-        let joining = HashSet::new();
         let scene = Scene {
             part,
             now: engine.clock.micros(),
-            joining: &joining,
             baseline: false,
             ids: &engine.ids,
             fan_out: engine.limits.fan_out,
         };
-        let arrival = Arrival { mark, only_area: event.only_area, ..Arrival::new(event.id, &body, &event.body) };
+        let arrival = Arrival {
+            mark,
+            only_area: event.only_area,
+            direct: event.only_area.is_some(),
+            ..Arrival::new(event.id, &body, &event.body)
+        };
         let mut births = intake::decide(&watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
         let rest: Option<AreaNo> = births.mark;
         let unit = Unit { proof: Some(proof), decided: vec![(event.id, rest)], ..births.unit() };

@@ -1,8 +1,6 @@
 //! Decides which runs are born of which events. Pure: who watches, what arrived and the time go in; runs, their policies' new state
 //! and the heads for the queue come out. Nothing here waits, reads or writes.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use crate::clock::Micros;
@@ -31,14 +29,16 @@ pub struct Arrival<'a> {
     pub depth: i64,
     /// The last AREA that was decided already.
     pub mark: Option<AreaNo>,
-    /// The AREA that it is meant for alone.
+    /// The AREA that it is decided for alone.
     pub only_area: Option<AreaNo>,
+    /// It was made for that AREA and is no item of its feed: its selection is not asked.
+    pub direct: bool,
 }
 
 impl<'a> Arrival<'a> {
     /// An event for everybody who watches.
     pub fn new(id: EventId, body: &'a Value, text: &'a str) -> Self {
-        Self { id, body, text, depth: 0, mark: None, only_area: None }
+        Self { id, body, text, depth: 0, mark: None, only_area: None, direct: false }
     }
 }
 
@@ -49,8 +49,6 @@ pub struct Scene<'a> {
     pub part: i64,
     /// Now.
     pub now: Micros,
-    /// The AREAs whose baseline this is.
-    pub joining: &'a HashSet<AreaNo>,
     /// What arrived was there before anybody watched.
     pub baseline: bool,
     /// Makes run ids.
@@ -132,10 +130,9 @@ fn concerns(watcher: &Watcher, arrival: &Arrival<'_>, scene: &Scene<'_>) -> bool
     let no = watcher.plan.no;
     let hook = matches!(watcher.plan.action.feed.kind, FeedKind::Hook { .. });
     let joined = watcher.joined_at.is_some() && !scene.baseline;
-    let backfills = watcher.plan.backfill && scene.joining.contains(&no);
     arrival.mark.is_none_or(|mark| no > mark)
         && arrival.only_area.is_none_or(|only| only == no)
-        && (joined || backfills || arrival.only_area.is_some())
+        && (joined || arrival.only_area.is_some())
         && (watcher.state == AreaState::Active || (hook && watcher.state == AreaState::Paused))
 }
 
@@ -148,7 +145,7 @@ fn one(
     open: &dyn Fn(AreaNo) -> Vec<RunId>,
 ) {
     let plan = &watcher.plan;
-    if arrival.only_area.is_none() && (plan.action.select)(&plan.data, arrival.body, previous) != Verdict::Take {
+    if !arrival.direct && (plan.action.select)(&plan.data, arrival.body, previous) != Verdict::Take {
         return;
     }
     let mut birth = Newborn { births, watcher, arrival, scene };
@@ -286,7 +283,7 @@ impl Newborn<'_, '_> {
         detail: Option<&Detail>,
     ) -> RunId {
         let (plan, id) = (&self.watcher.plan, RunId(self.scene.ids.next()));
-        if plan.state == AreaState::Active {
+        if self.watcher.state == AreaState::Active {
             self.births.standing.push((plan.no, plan.revision));
         }
         self.births.runs.push(NewRun {

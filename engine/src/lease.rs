@@ -143,6 +143,11 @@ impl Leases {
         state.held.get(&part).map(|&epoch| Proof { part, epoch })
     }
 
+    /// Whether `part` is ours as far as we know; what is committed proves it.
+    pub fn holds(&self, part: i64) -> bool {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).held.contains_key(&part)
+    }
+
     /// The partitions that are ours.
     pub fn held(&self) -> Vec<i64> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).held.keys().copied().collect()

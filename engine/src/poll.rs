@@ -128,6 +128,8 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     }
     if !joining.is_empty() {
         engine.joined(row.id).await;
+        // Those that asked for what was there already: it is recorded now.
+        crate::catch_up::run(engine, row.id, row.part).await;
     }
     went.cursor = cursor.map(|c| c.to_string());
     Ok(went)
@@ -163,33 +165,27 @@ struct Taken {
     began: Micros,
 }
 
-/// Decides a page and commits it; again, where something changed meanwhile.
+/// Decides a page and commits it; again, where something changed meanwhile. What was there before anybody watched is recorded too,
+/// without firing: so it is known when it is returned again.
 async fn settle(
     engine: &Arc<Engine>,
     row: &mut SourceRow,
     mut taken: Taken,
     joining: &HashSet<AreaNo>,
 ) -> Result<(), Stopped> {
-    let nothing = taken.page.items.is_empty() && (joining.is_empty() || !taken.last);
-    if nothing {
+    let mut items = unique(std::mem::take(&mut taken.page.items));
+    drop_recorded(engine, row.id, &mut items).await?;
+    if items.is_empty() && (joining.is_empty() || !taken.last) {
         if let Some(cursor) = taken.page.cursor {
             engine.cursor_moved(row, cursor);
         }
         return Ok(());
     }
-    let mut items = unique(std::mem::take(&mut taken.page.items));
-    let mut fresh = false;
     for _ in 0..DECIDE_AGAIN {
         let watchers = engine.plans.watchers(row.id).await?;
-        let records = records(&watchers, &taken, joining);
-        if records && !fresh {
-            drop_recorded(engine, row.id, &mut items).await?;
-            fresh = true;
-        }
-        let kept: &[Item] = if records { &items } else { &[] };
         let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
         let before = intake::remember(&watchers);
-        let (unit, births) = decide(engine, row, &watchers, kept, &taken, joining)?;
+        let (unit, births) = decide(engine, row, &watchers, &items, &taken, joining)?;
         match engine.ledger.commit(unit).await {
             Ok(()) => {
                 engine.cursor_written(row, taken.page.cursor.as_ref());
@@ -210,13 +206,6 @@ async fn settle(
         }
     }
     Err(Stopped::Refused(Refused::Stale(Vec::new())))
-}
-
-/// Whether items of this page are recorded: somebody has joined before, or wants what is there already.
-fn records(watchers: &Watchers, taken: &Taken, joining: &HashSet<AreaNo>) -> bool {
-    let joined = |w: &crate::plans::Watcher| w.joined_at.is_some() && !taken.baseline;
-    let backfills = |w: &crate::plans::Watcher| w.plan.backfill && joining.contains(&w.plan.no);
-    watchers.all.iter().any(|w| joined(w) || backfills(w))
 }
 
 fn decide(
@@ -250,7 +239,6 @@ fn decide(
     let scene = Scene {
         part: row.part,
         now: engine.clock.micros(),
-        joining,
         baseline: taken.baseline,
         ids: &engine.ids,
         fan_out: usize::MAX,
@@ -260,6 +248,8 @@ fn decide(
     let mut unit = Unit { proof: Some(proof), events, ..births.unit() };
     if taken.last {
         unit.joins = joining.iter().map(|area| (*area, taken.began)).collect();
+        let backfills = watchers.all.iter().filter(|w| w.plan.backfill && joining.contains(&w.plan.no));
+        unit.marks = backfills.map(|w| (w.plan.no, Some(crate::ids::EventId(0)))).collect();
     }
     let cursor = taken.page.cursor.as_ref().map(ToString::to_string);
     unit.cursor = cursor.map(|to| CursorMove { source: row.id, from: row.version, to: Some(to) });

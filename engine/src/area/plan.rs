@@ -8,11 +8,10 @@ use serde_json::Value;
 
 use super::document::{Document, OnError, ReactionRef};
 use super::{catalog, pointer, schema, secrets};
-use crate::clock::Micros;
 use crate::ids::{AccountId, AreaId, AreaNo, SourceId, UserId};
 use crate::policy::Policy;
 use crate::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, ReactionSpec, Service, Services};
-use crate::store::areas::{AreaRow, AreaState};
+use crate::store::areas::AreaRow;
 use crate::template::{Condition, Expr, Mold};
 use crate::vault::KeyRing;
 
@@ -28,12 +27,8 @@ pub struct Plan {
     pub name: String,
     /// The revision that was compiled.
     pub revision: i64,
-    /// Whether it is active when the row was read.
-    pub state: AreaState,
     /// What it watches.
     pub source_id: SourceId,
-    /// When its baseline began; `None`: not yet.
-    pub joined_at: Option<Micros>,
     /// The action's service.
     pub service: &'static Service,
     /// The action.
@@ -137,9 +132,7 @@ impl Plan {
             user: row.user_id,
             name: document.name,
             revision: row.revision,
-            state: row.state,
             source_id: row.source_id,
-            joined_at: row.joined_at,
             service,
             action,
             account: document.action.account,

@@ -72,7 +72,7 @@ pub async fn keep_house(engine: Arc<Engine>) {
 async fn slow_scan(engine: &Arc<Engine>) {
     match work::undecided_parts(&engine.db).await {
         Ok(parts) => {
-            for part in parts.into_iter().filter(|part| engine.leases.proof(*part).is_some()) {
+            for part in parts.into_iter().filter(|part| engine.leases.holds(*part)) {
                 crate::hooks::decide_undecided(engine, part).await;
             }
         }

@@ -148,7 +148,7 @@ async fn act(engine: &Arc<Engine>, wake: Wake) {
     if let Wake::Source { source, .. } = wake {
         engine.plans.forget(source);
     }
-    if engine.leases.proof(wake.part()).is_none() {
+    if !engine.leases.holds(wake.part()) {
         return;
     }
     match wake {

@@ -49,8 +49,24 @@ impl Stage {
         changed.area.id
     }
 
-    fn pass(&self, micros: i64) {
-        self.clock.set(self.clock.micros() + micros);
+    /// Time passes, a quarter of a second at each look, until it holds.
+    async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !holds().await {
+            assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
+            self.clock.set(self.clock.micros() + SECOND / 4);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn received(&self, name: &str, count: usize) -> Vec<(String, Value)> {
+        let what = format!("{count} received in {name}");
+        self.until(&what, async || world(name, |w| w.received.len()) >= count).await;
+        world(name, |w| w.received.clone())
+    }
+
+    async fn joined(&self, area: AreaId) {
+        self.until("joined", async || self.engine.desk().get(self.user, area).await.unwrap().joined_at.is_some()).await;
     }
 
     /// The daemon stops and another one starts on what it left.
@@ -70,31 +86,11 @@ async fn start(db: &Db, ring: &KeyRing, clock: &Clock) -> Arc<Engine> {
         limits: Limits { failed_runs: 2, ..Limits::default() },
         name: "one".into(),
         url: None,
-        lease: Duration::from_secs(2),
+        lease: Duration::from_secs(20),
     };
     let (engine, wakes) = Engine::new(parts).await.unwrap();
     engine.run(wakes);
     engine
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-async fn received(name: &str, count: usize) -> Vec<(String, Value)> {
-    until(&format!("{count} received in {name}"), async || world(name, |w| w.received.len()) >= count).await;
-    world(name, |w| w.received.clone())
-}
-
-async fn joined(stage: &Stage, area: AreaId) {
-    until("joined", async || {
-        stage.engine.desk().get(stage.user, area).await.unwrap().joined_at.is_some()
-    })
-    .await;
 }
 
 fn area(world: &str, more: Value) -> Value {
@@ -118,27 +114,25 @@ async fn what_was_there_does_not_fire_and_what_comes_fires_once() {
         let mut stage = Stage::set(&test.db).await;
         world(&name, |w| w.items = vec![item(1), item(2), item(3)]);
         let id = stage.create(area(&name, json!({}))).await;
-        joined(&stage, id).await;
+        stage.joined(id).await;
         world(&name, |w| w.items.push(item(4)));
-        stage.pass(11 * SECOND);
-        received(&name, 1).await;
+        stage.received(&name, 1).await;
         stage.restart().await;
         world(&name, |w| w.items.extend([item(5), item(6)]));
-        stage.pass(11 * SECOND);
-        let received = received(&name, 3).await;
-        stage.pass(11 * SECOND);
+        let got = stage.received(&name, 3).await;
         let polls = world(&name, |w| w.polls);
-        until("another poll", async || world(&name, |w| w.polls) > polls).await;
-        let texts: Vec<&str> = received.iter().map(|(_, p)| p["text"].as_str().unwrap()).collect();
+        stage.until("another poll", async || world(&name, |w| w.polls) > polls).await;
+        let texts: Vec<&str> = got.iter().map(|(_, p)| p["text"].as_str().unwrap()).collect();
         assert_eq!(texts, ["t4", "t5", "t6"], "{name}");
         assert_eq!(world(&name, |w| w.received.len()), 3, "{name}");
         let mut states = Vec::new();
-        until("all runs done", async || {
-            let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
-            states = runs.iter().map(|r| r.state.clone()).collect();
-            states == ["done", "done", "done"]
-        })
-        .await;
+        stage
+            .until("all runs done", async || {
+                let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+                states = runs.iter().map(|r| r.state.clone()).collect();
+                states == ["done", "done", "done"]
+            })
+            .await;
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }
@@ -153,30 +147,29 @@ async fn a_failed_step_is_tried_again_with_the_same_key_and_what_succeeded_is_no
             {"id": "two", "service": "script", "name": "send", "data": {"world": second, "text": "{{ steps.one.echo }}"}}
         ]});
         let id = stage.create(area(&name, two)).await;
-        joined(&stage, id).await;
+        stage.joined(id).await;
         world(&second, |w| w.refusals = vec![Fault::later("503"), Fault::later("503")]);
         world(&name, |w| w.items.push(item(1)));
-        stage.pass(11 * SECOND);
-        received(&second, 1).await;
-        until("waits", async || {
-            let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
-            runs.first().is_some_and(|r| r.state == "waiting")
-        })
-        .await;
+        stage.received(&second, 1).await;
+        stage
+            .until("waits", async || {
+                let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+                runs.first().is_some_and(|r| r.state == "waiting")
+            })
+            .await;
         stage.restart().await;
         for attempt in 2..=3 {
-            stage.pass(60 * SECOND);
-            received(&second, attempt).await;
-            tokio::task::yield_now().await;
+            stage.received(&second, attempt).await;
         }
-        let calls = received(&second, 3).await;
+        let calls = stage.received(&second, 3).await;
         assert!(calls.iter().all(|call| *call == calls[0]), "{name}: the same key and the same bytes, {calls:?}");
         assert_eq!(world(&name, |w| w.received.len()), 1, "{name}: the first step succeeded once");
-        until("done", async || {
-            let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
-            runs.first().is_some_and(|r| r.state == "done")
-        })
-        .await;
+        stage
+            .until("done", async || {
+                let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+                runs.first().is_some_and(|r| r.state == "done")
+            })
+            .await;
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }
@@ -188,23 +181,22 @@ async fn a_hook_fires_and_a_delivery_id_is_taken_once() {
         let stage = Stage::set(&test.db).await;
         let hook = json!({"action": {"service": "script", "name": "received", "data": {"world": name}, "every": null}});
         let id = stage.create(area(&name, hook)).await;
-        until("owned", async || !stage.engine.leases.held().is_empty()).await;
+        stage.until("owned", async || !stage.engine.leases.held().is_empty()).await;
         let key = engine::area::hook_key::of(id, &stage.ring);
         let send = async |body: &str| {
-            let request =
-                Request { method: "POST", url: "http://x/", query: "", headers: &[], body: body.as_bytes() };
+            let request = Request { method: "POST", url: "http://x/", query: "", headers: &[], body: body.as_bytes() };
             hooks::receive(&stage.engine, &key, &request).await
         };
         assert!(matches!(send(r#"{"id":"d1","text":"one"}"#).await, HookAnswer::Accepted(_)), "{name}");
         assert_eq!(send(r#"{"id":"d1","text":"one"}"#).await, HookAnswer::Duplicate, "{name}");
         assert!(matches!(send("{").await, HookAnswer::Malformed(_)), "{name}");
-        assert_eq!(received(&name, 1).await[0].1["text"], "one");
+        assert_eq!(stage.received(&name, 1).await[0].1["text"], "one");
         let paused = stage.engine.desk().pause(stage.user, id, None).await.unwrap();
         stage.engine.changed(&paused).await;
-        until("dropped", async || matches!(send(r#"{"text":"two"}"#).await, HookAnswer::Dropped(_))).await;
+        stage.until("dropped", async || matches!(send(r#"{"text":"two"}"#).await, HookAnswer::Dropped(_))).await;
         let gone = stage.engine.desk().delete(stage.user, id, None).await.unwrap();
         stage.engine.changed(&gone).await;
-        until("gone", async || send(r#"{"text":"three"}"#).await == HookAnswer::Gone).await;
+        stage.until("gone", async || send(r#"{"text":"three"}"#).await == HookAnswer::Gone).await;
         assert_eq!(world(&name, |w| w.received.len()), 1, "{name}");
         stage.engine.stop(Duration::from_secs(5)).await;
     }
@@ -216,17 +208,17 @@ async fn conditions_filter_and_why_says_which_value() {
         let name = format!("why-{}", test.label);
         let stage = Stage::set(&test.db).await;
         let id = stage.create(area(&name, json!({"when": "event.kind == 'wanted'"}))).await;
-        joined(&stage, id).await;
+        stage.joined(id).await;
         world(&name, |w| w.items.extend([item(1), json!({"id": 2, "kind": "wanted", "text": "x"})]));
-        stage.pass(11 * SECOND);
-        received(&name, 1).await;
+        stage.received(&name, 1).await;
         let mut why = Value::Null;
-        until("fired", async || {
-            let said = engine::why::why(&stage.engine, stage.user, id, 10).await.unwrap().unwrap();
-            why = serde_json::to_value(said).unwrap();
-            why["events"][0]["why"] == "every step is done"
-        })
-        .await;
+        stage
+            .until("fired", async || {
+                let said = engine::why::why(&stage.engine, stage.user, id, 10).await.unwrap().unwrap();
+                why = serde_json::to_value(said).unwrap();
+                why["events"][0]["why"] == "every step is done"
+            })
+            .await;
         assert_eq!(why["events"][0]["verdict"], "fired", "{name}: {why}");
         assert_eq!(why["events"][1]["verdict"], "filtered", "{name}: {why}");
         assert_eq!(why["events"][1]["values"][0], json!(["event.kind", "k"]), "{name}: {why}");
@@ -246,29 +238,29 @@ async fn an_area_that_keeps_failing_pauses_and_catches_up_when_it_is_resumed() {
         let watch = json!({"name": "watch", "action": {"name": "run_failed", "service": "area", "data": {"world": "-"}, "every": null},
             "reactions": [{"service": "script", "name": "send", "data": {"world": told, "text": "{{ event.reason }}"}}]});
         stage.create(area(&name, watch)).await;
-        joined(&stage, id).await;
+        stage.joined(id).await;
         world(&name, |w| {
             w.refusals = vec![Fault::rejected("no"), Fault::rejected("no")];
             w.items.extend([item(1), item(2)]);
         });
-        stage.pass(11 * SECOND);
-        until("faulted", async || {
-            let row = stage.engine.desk().get(stage.user, id).await.unwrap();
-            row.state == engine::store::areas::AreaState::Faulted
-        })
-        .await;
-        assert!(received(&told, 2).await[0].1["text"].as_str().unwrap().contains("no"), "{name}");
+        stage
+            .until("faulted", async || {
+                let row = stage.engine.desk().get(stage.user, id).await.unwrap();
+                row.state == engine::store::areas::AreaState::Faulted
+            })
+            .await;
+        assert!(stage.received(&told, 2).await[0].1["text"].as_str().unwrap().contains("no"), "{name}");
         world(&name, |w| w.items.push(item(3)));
-        stage.pass(11 * SECOND);
-        until("recorded", async || {
-            let row = stage.engine.desk().get(stage.user, id).await.unwrap();
-            history::events_of(&test.db, stage.user, row.source_id, None, 10).await.unwrap().len() == 3
-        })
-        .await;
+        stage
+            .until("recorded", async || {
+                let row = stage.engine.desk().get(stage.user, id).await.unwrap();
+                history::events_of(&test.db, stage.user, row.source_id, None, 10).await.unwrap().len() == 3
+            })
+            .await;
         assert_eq!(world(&name, |w| w.received.len()), 2, "{name}: nothing fires meanwhile");
         let resumed = stage.engine.desk().resume(stage.user, id, None).await.unwrap();
         stage.engine.changed(&resumed).await;
-        assert_eq!(received(&name, 3).await[2].1["text"], "t3", "{name}");
+        assert_eq!(stage.received(&name, 3).await[2].1["text"], "t3", "{name}");
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use engine::fault::Fault;
 use engine::port::{
-    ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page, PollCx, ReactCx,
-    Reacted, ReactionSpec, Service, Services, Verdict,
+    ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page, PollCx,
+    ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
 };
 use serde_json::{Value, json};
 
