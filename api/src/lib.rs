@@ -1,8 +1,9 @@
-//! The HTTP API, identity, the command line. `cli` reads the command line, `settings` the configuration, `catalog` shows what the
-//! services offer.
+//! The HTTP API, identity, the command line. `cli` reads the command line, `settings` the configuration, `rest` is the HTTP API,
+//! `catalog` shows what the services offer.
 
 pub mod catalog;
 pub mod cli;
+pub mod rest;
 pub mod serve;
 pub mod settings;
 pub mod telemetry;

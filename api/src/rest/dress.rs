@@ -1,0 +1,82 @@
+//! What every request gets: an id, a time limit, a line in the log and a place in the metrics, and an answer even where a handler
+//! broke. What every answer gets: the headers that keep browsers from guessing, framing and storing. Paths are logged as routes,
+//! never as they came: a hook's path is its key.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use tokio::time::Instant;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::REQUEST_TIMEOUT;
+use super::problem::{Kind, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of a request's id that we take over from the caller.
+const REQUEST_ID_CHARS: usize = 64;
+/// Nothing may be loaded by an answer of the API; pages say more.
+const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// See the module.
+pub async fn layer(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().to_string();
+    let route = request.extensions().get::<MatchedPath>().map_or("none", |path| path.as_str()).to_owned();
+    let private = request.uri().path().starts_with("/v1");
+    let span = tracing::info_span!("request", %method, route, id = id.to_str().unwrap_or_default());
+    let mut response = answer(request, next).instrument(span.clone()).await;
+    let (status, took) = (response.status().as_u16(), began.elapsed());
+    span.in_scope(|| tracing::debug!(status, ms = took.as_secs_f64() * 1000.0, "answered"));
+    let labels = [("method", method), ("route", route), ("status", status.to_string())];
+    metrics::histogram!("area_http_request_seconds", &labels).record(took.as_secs_f64());
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    dress(headers, private);
+    response
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::internal("a handler panicked").into_response(),
+        Err(_) => {
+            let detail = format!("the answer took longer than {} s", REQUEST_TIMEOUT.as_secs());
+            Problem::new(Kind::Timeout, detail).into_response()
+        }
+    }
+}
+
+fn dress(headers: &mut HeaderMap, private: bool) {
+    let mut put = |name: HeaderName, value: HeaderValue| {
+        headers.entry(name).or_insert(value);
+    };
+    put(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    put(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    put(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    put(CONTENT_SECURITY_POLICY, CSP);
+    if private {
+        put(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// The caller's id for the request where it is a plain one, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let plain = |value: &&HeaderValue| {
+        let fits = (1..=REQUEST_ID_CHARS).contains(&value.len());
+        fits && value.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+    };
+    let given = headers.get(REQUEST_ID).filter(plain).cloned();
+    given.unwrap_or_else(|| {
+        HeaderValue::try_from(Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("none"))
+    })
+}

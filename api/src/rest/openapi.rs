@@ -1,0 +1,192 @@
+//! `/openapi.json` (OpenAPI 3.1): the paths come from the routes, the schemas from the types' doc comments, so that the words are
+//! written once.
+
+use engine::area::Document;
+use engine::area::diff::Op;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::App;
+use super::problem::{self, Kind};
+
+/// What the page and the document begin with.
+pub const ABOUT: &str = "An AREA is a stored action (a trigger) of a service, wired to an ordered list of reactions. \
+    Send every request under `/v1` with `Authorization: Bearer TOKEN`; `area token create --email you@example.org` makes a token. \
+    Every id is a string. Lists are `{\"items\": […], \"next\": cursor|null}`. What goes wrong is `application/problem+json` (RFC 9457), \
+    with a JSON pointer for every place in a document that is wrong. Secrets are write only: they read as `{\"$secret\": true}`, which, \
+    sent back at the same place, keeps them. `ETag` is an AREA's version; a change with `If-Match` stands on that version alone. \
+    A POST with `Idempotency-Key` may be repeated: the same key gives the same answer for a day.";
+
+/// The whole document.
+pub fn document(paths: utoipa::openapi::OpenApi, app: &App) -> Value {
+    let mut document = serde_json::to_value(paths).unwrap_or_default();
+    document["openapi"] = json!("3.1.0");
+    document["info"] = json!({
+        "title": "AREA Runner", "version": env!("CARGO_PKG_VERSION"), "description": ABOUT, "license": {"name": "MIT"},
+    });
+    document["servers"] = json!([{"url": app.public_url.as_str().trim_end_matches('/')}]);
+    document["components"] = json!({
+        "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "An API token"}},
+        "responses": {"Problem": {
+            "description": "What went wrong",
+            "content": {"application/problem+json": {"schema": reference("Problem")}},
+        }},
+        "schemas": schemas(),
+    });
+    for operation in operations(&mut document) {
+        if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+            responses.insert("default".into(), json!({"$ref": "#/components/responses/Problem"}));
+        }
+    }
+    document
+}
+
+fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
+    paths.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten().map(|(_, operation)| operation))
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn schemas() -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
+    let mut generator = SchemaGenerator::new(settings);
+    add::<problem::Shape>(&mut generator);
+    add::<Op>(&mut generator);
+    add::<Document>(&mut generator);
+    let mut schemas: Map<String, Value> = generator.take_definitions(true);
+    if let Some(area) = schemas.remove("Document") {
+        schemas.insert("ShownArea".into(), shown(area.clone()));
+        schemas.insert("AreaPatch".into(), patch(&area));
+        schemas.insert("Area".into(), area);
+    }
+    if let Some(kind) = schemas.get_mut("Problem").and_then(|p| p.pointer_mut("/properties/type")) {
+        kind["examples"] = Kind::ALL.iter().map(|kind| json!(format!("/docs#problem-{}", kind.says().1))).collect();
+    }
+    schemas.extend(others());
+    schemas
+}
+
+fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
+    let _ = generator.subschema_for::<T>();
+}
+
+/// An AREA as it is shown: the document and what is known beside it.
+fn shown(mut area: Value) -> Value {
+    let text = |description: &str| json!({"type": "string", "readOnly": true, "description": description});
+    let maybe = |description: &str| json!({"type": ["string", "null"], "readOnly": true, "description": description});
+    let time = |description: &str| json!({"type": "string", "format": "date-time", "readOnly": true, "description": description});
+    let beside = json!({
+        "id": text("Its id"),
+        "state": {"enum": ["active", "paused", "faulted"], "readOnly": true,
+            "description": "`paused` by you, `faulted` by a fault that lasted"},
+        "reason": maybe("Why it is not active"),
+        "revision": {"type": "integer", "readOnly": true, "description": "Grows with every edit"},
+        "created_at": time("When it was made"),
+        "updated_at": time("When it was last changed"),
+        "source": reference("Source"),
+        "hook_url": maybe("Where to send requests, if its action is a hook. Keep it to yourself: whoever knows it can call it"),
+    });
+    if let (Some(members), Some(Value::Object(beside))) =
+        (area.get_mut("properties").and_then(Value::as_object_mut), Some(beside))
+    {
+        members.extend(beside);
+    }
+    area["title"] = json!("AREA, as it is shown");
+    area
+}
+
+/// A merge patch has no required members.
+fn patch(area: &Value) -> Value {
+    json!({
+        "type": "object", "title": "A change of an AREA",
+        "description": "Any members of an AREA, at any depth: they replace what is there, null takes away (RFC 7396).",
+        "properties": area.get("properties"),
+    })
+}
+
+fn list(item: Value) -> Value {
+    json!({
+        "type": "object", "required": ["items", "next"], "properties": {
+            "items": {"type": "array", "items": item},
+            "next": {"type": ["string", "null"], "description": "The `cursor` of the next page; null on the last one"},
+        },
+    })
+}
+
+/// What is built by hand in the routes.
+fn others() -> Map<String, Value> {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let time = |description: &str| json!({"type": "string", "format": "date-time", "description": description});
+    let object = |properties: Value| json!({"type": "object", "properties": properties});
+    let number = |description: &str| json!({"type": "integer", "description": description});
+    let line = json!({"name": text("The stable name"), "title": text("For people"), "description": text("One or two sentences")});
+    let service = object(json!({
+        "name": text("The stable name"), "title": text("For people"), "description": text("One sentence"),
+        "provider": {"type": ["string", "null"], "description": "Whose account it needs; null: none"},
+    }));
+    let mut full = service.clone();
+    full["properties"]["actions"] = json!({"type": "array", "items": reference("Action")});
+    full["properties"]["reactions"] = json!({"type": "array", "items": reference("Reaction")});
+    let part = |more: Value| {
+        let mut part = line.clone();
+        if let (Some(part), Value::Object(more)) = (part.as_object_mut(), more) {
+            part.insert("schema".into(), json!({"type": "object", "description": "The JSON Schema of its `data`"}));
+            part.insert("sample".into(), json!({"description": "A `data` that the schema accepts"}));
+            part.extend(more);
+        }
+        object(part)
+    };
+    let offered = object(json!({"name": text("Its name"), "description": text("What it is")}));
+    let all = json!({
+        "Source": {"type": "object", "readOnly": true, "description": "What the AREA watches", "properties": {
+            "id": text("Its id; AREAs that watch the same share it"),
+            "feed": text("What is fetched"),
+            "every_s": {"type": ["number", "null"], "description": "How often, in seconds; null: at instants of its own, or pushed"},
+            "joined_at": {"type": ["string", "null"], "format": "date-time", "description": "From when on the AREA fires; null: not yet"},
+            "health": {"type": ["object", "null"], "description": "The fault that stands; null: well"},
+        }},
+        "AreaList": list(reference("ShownArea")),
+        "RevisionList": list(object(json!({
+            "revision": number("Its number, from 1"), "created_at": time("When it was made"),
+            "current": {"type": "boolean", "description": "Whether it is the newest"},
+        }))),
+        "Revision": object(json!({
+            "revision": number("Its number, from 1"), "created_at": time("When it was made"), "document": reference("Area"),
+        })),
+        "Diff": object(json!({
+            "from": number("The first revision"), "to": number("The second"), "changes": {"type": "array", "items": reference("Op")},
+        })),
+        "ServiceList": list(service),
+        "Service": full,
+        "Action": part(json!({
+            "event": {"description": "A sample of what templates see as `event`"},
+            "kind": {"enum": ["polled", "hook", "native"], "description": "How its events come"},
+        })),
+        "Reaction": part(json!({
+            "output": {"description": "A sample of what later steps see as `steps.ID`"},
+            "guarantee": {"enum": ["idempotent", "checked", "at_least_once"],
+                "description": "What a repetition after a crash does"},
+        })),
+        "About": object(json!({
+            "client": object(json!({"host": text("The caller's address")})),
+            "server": object(json!({
+                "current_time": number("Unix seconds"),
+                "services": {"type": "array", "items": object(json!({
+                    "name": text("The service"), "actions": {"type": "array", "items": offered},
+                    "reactions": {"type": "array", "items": offered},
+                }))},
+            })),
+        })),
+        "Ready": object(json!({
+            "ready": {"type": "boolean", "description": "Always true: else the answer is 503"}, "database": text("`sqlite` or `postgres`"),
+        })),
+    });
+    match all {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,34 @@
+//! The routes: one file a resource. What exists is what [`all`] says.
+
+pub mod about;
+pub mod areas;
+pub mod operations;
+pub mod revisions;
+pub mod services;
+pub mod state;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+
+/// Every route, described.
+pub fn all() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(areas::create, areas::list))
+        .routes(routes!(areas::get, areas::replace, areas::patch, areas::delete))
+        .routes(routes!(state::pause))
+        .routes(routes!(state::resume))
+        .routes(routes!(revisions::list))
+        .routes(routes!(revisions::get))
+        .routes(routes!(revisions::diff))
+        .routes(routes!(revisions::rollback))
+        .routes(routes!(services::list))
+        .routes(routes!(services::get))
+        .routes(routes!(about::about))
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+        .routes(routes!(operations::metrics))
+}
