@@ -89,6 +89,8 @@ const EVENTS: &str = concat!(
     "WHERE s.user_id = $1 AND e.source_id = $2 AND e.id < $3 ORDER BY e.id DESC LIMIT $4"
 );
 const EVENT: &str = concat!("SELECT ", event_columns!(), "WHERE s.user_id = $1 AND e.id = $2");
+const STATES: &str = "SELECT r.event_id, r.state FROM runs r JOIN areas a ON a.no = r.area_no
+    WHERE a.user_id = $1 AND r.area_no = $2 AND r.event_id >= $3 AND r.replay = 0";
 const SOURCES: &str = "SELECT id FROM sources WHERE user_id = $1";
 
 /// Where a list of runs goes on: the event and the number of the last one shown.
@@ -118,6 +120,11 @@ pub async fn run(db: &Db, user: UserId, run: RunId) -> sqlx::Result<Option<RunVi
 /// The runs of an AREA for one event, the first one first.
 pub async fn runs_of_event(db: &Db, user: UserId, area: AreaNo, event: EventId) -> sqlx::Result<Vec<RunView>> {
     on!(db, pool => sqlx::query_as(OF_EVENT).bind(user).bind(area).bind(event).fetch_all(pool).await)
+}
+
+/// What became of an AREA's events from `first` on: the state of each event's own run.
+pub async fn states_of(db: &Db, user: UserId, area: AreaNo, first: EventId) -> sqlx::Result<Vec<(EventId, String)>> {
+    on!(db, pool => sqlx::query_as(STATES).bind(user).bind(area).bind(first).fetch_all(pool).await)
 }
 
 /// Up to `limit` events of one source, the newest first, from below `before`.

@@ -26,6 +26,7 @@ pub mod policy;
 pub mod poll;
 pub mod port;
 pub mod react;
+pub mod rehearse;
 pub mod schedule;
 pub mod secret;
 pub mod store;

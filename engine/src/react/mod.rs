@@ -5,6 +5,8 @@ mod go;
 pub mod queue;
 mod record;
 
+pub use record::shown;
+
 use std::sync::Arc;
 
 use crate::clock::Micros;

@@ -150,7 +150,7 @@ fn count(going: &Going<'_>, state: RunState, why: Option<&str>, now: Micros, uni
 }
 
 /// What was handed to a reaction, as it may be shown: secrets redacted, long texts cut.
-pub(super) fn shown(step: &Step, params: &Value, limits: &Limits) -> Value {
+pub fn shown(step: &Step, params: &Value, limits: &Limits) -> Value {
     let mut shown = params.clone();
     if let Ok(schema) = schema::of_reaction(step.reaction) {
         for place in schema.marked(crate::area::check::SECRET, params) {
