@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Code, Context, Failure};
+use crate::rest::{self, App};
 use crate::settings::{LogFormat, Settings};
 use crate::telemetry;
 
@@ -63,7 +64,8 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
         told_to_stop().await;
         std::process::exit(130);
     });
-    serve_http(parts.listener, router(&parts.metrics), stop).await?;
+    let app = App::new(Arc::clone(&engine), parts.settings.public_url(), parts.metrics.clone());
+    serve_http(parts.listener, rest::router(Arc::new(app)), stop).await?;
     engine.stop(parts.settings.node.drain.duration()).await;
     db.close().await;
     drop(parts.lock);
@@ -109,13 +111,6 @@ async fn tell_first_firing(mut notes: tokio::sync::broadcast::Receiver<node::Not
             return;
         }
     }
-}
-
-fn router(metrics: &PrometheusHandle) -> Router {
-    let metrics = metrics.clone();
-    Router::new()
-        .route("/healthz", axum::routing::get(|| async { "ok" }))
-        .route("/metrics", axum::routing::get(move || std::future::ready(metrics.render())))
 }
 
 async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), Failure> {

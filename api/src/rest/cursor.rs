@@ -15,6 +15,18 @@ pub fn read(list: &str, text: &str) -> Option<i64> {
     text.strip_prefix(list)?.strip_prefix(':')?.parse().ok()
 }
 
+/// As [`write`], for a list whose place is two numbers.
+pub fn write_pair(list: &str, at: (i64, i64)) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{list}:{}:{}", at.0, at.1))
+}
+
+/// What [`write_pair`] wrote for the same list.
+pub fn read_pair(list: &str, text: &str) -> Option<(i64, i64)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    let (first, second) = text.strip_prefix(list)?.strip_prefix(':')?.split_once(':')?;
+    Some((first.parse().ok()?, second.parse().ok()?))
+}
+
 /// A page: up to `limit` of `rows`, of which one more was asked for to know whether there are more. `at` is where a row stands.
 pub fn page<R>(list: &str, mut rows: Vec<R>, limit: i64, at: impl Fn(&R) -> i64) -> (Vec<R>, Option<String>) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -76,6 +76,18 @@ impl Query {
     }
 }
 
+impl Query {
+    /// As [`Query::cursor`], for a list whose place is two numbers.
+    ///
+    /// # Errors
+    /// 400 for what is no cursor of this list.
+    pub fn pair(&self, list: &str) -> Result<Option<(i64, i64)>, Problem> {
+        let Some(text) = self.text("cursor") else { return Ok(None) };
+        let at = cursor::read_pair(list, text);
+        at.map(Some).ok_or_else(|| Problem::parameter("cursor", "must be the `next` of an earlier page of this list"))
+    }
+}
+
 /// The path's variables.
 #[derive(Clone, Debug, Default)]
 pub struct PathVars(HashMap<String, String>);

@@ -3,8 +3,8 @@
 
 use super::Db;
 use super::batch::Batch;
-use crate::batch;
 use crate::ids::{AccountId, SourceId, UserId};
+use crate::{batch, on};
 
 /// Finds the source with this identity or makes it. Either way the row stays locked until the transaction ends, so that the
 /// interval which follows is decided by one transaction at a time.
@@ -100,4 +100,13 @@ pub struct Touched {
     pub part: i64,
     /// The source.
     pub source: SourceId,
+}
+
+const PART: &str = "SELECT part FROM sources WHERE user_id = $1 AND id = $2";
+
+/// The partition of a source of `user`.
+pub async fn part(db: &Db, user: UserId, source: SourceId) -> sqlx::Result<Option<i64>> {
+    let found: Option<(i64,)> =
+        on!(db, pool => sqlx::query_as(PART).bind(user).bind(source).fetch_optional(pool).await)?;
+    Ok(found.map(|(part,)| part))
 }

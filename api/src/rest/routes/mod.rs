@@ -2,10 +2,15 @@
 
 pub mod about;
 pub mod areas;
+pub mod events;
+pub mod hooks;
 pub mod operations;
 pub mod revisions;
+pub mod runs;
 pub mod services;
 pub mod state;
+pub mod stream;
+pub mod trials;
 
 use std::sync::Arc;
 
@@ -25,6 +30,18 @@ pub fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(revisions::get))
         .routes(routes!(revisions::diff))
         .routes(routes!(revisions::rollback))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::get))
+        .routes(routes!(runs::replay))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::test))
+        .routes(routes!(stream::stream))
+        .routes(routes!(trials::why))
+        .routes(routes!(trials::poll))
+        .routes(routes!(trials::dry_run))
+        .routes(routes!(trials::backtest))
+        .routes(routes!(events::list))
+        .routes(routes!(hooks::receive))
         .routes(routes!(services::list))
         .routes(routes!(services::get))
         .routes(routes!(about::about))
