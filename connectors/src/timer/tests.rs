@@ -165,3 +165,49 @@ fn a_cursor_that_cannot_be_read_is_a_new_baseline() {
     let page = source.poll(utc("2027-01-15T08:00:00Z"));
     assert_eq!((page.items.len(), page.cursor), (0, Some(json!({"from": "2027-01-15T08:00:00Z", "tick": 0}))));
 }
+
+proptest::proptest! {
+    /// However long the daemon sleeps and however often the commit of a page is lost, under `all` every tick up to the last poll is
+    /// recorded, and under `once` each waking records the last one.
+    #[test]
+    fn no_tick_is_lost_and_none_comes_twice(
+        cron in proptest::bool::ANY,
+        all in proptest::bool::ANY,
+        every in 1_i64..500,
+        wakings in proptest::collection::vec((0_i64..40_000, proptest::bool::ANY), 1..12),
+    ) {
+        let (every, misfire) = (if cron { 60 } else { every }, if all { "all" } else { "once" });
+        let data = match cron {
+            true => json!({"cron": "* * * * *", "misfire": misfire}),
+            false => json!({"every": format!("{every}s"), "misfire": misfire}),
+        };
+        let mut source = Source::new(if cron { &at::SPEC } else { &every::SPEC }, data);
+        let start = utc("2027-01-15T08:00:00Z");
+        source.poll(start);
+        let (mut now, mut recorded, mut expected) = (start, Vec::new(), Vec::new());
+        for (slept, lost) in wakings {
+            let before = source.cursor.clone();
+            now += chrono::TimeDelta::seconds(slept);
+            loop {
+                let kept = source.cursor.clone();
+                let page = source.poll(now);
+                if lost && source.cursor != kept && kept == before {
+                    // The commit of this page never came about: the poll is repeated.
+                    source.cursor = kept;
+                    let again = source.poll(now);
+                    proptest::prop_assert_eq!(&again, &page);
+                }
+                recorded.extend(page.items.iter().map(|item| item.at.unwrap()));
+                if !page.more {
+                    break;
+                }
+            }
+            let ticks = |n: i64| start + chrono::TimeDelta::seconds(n * every);
+            let (done, last) = (expected.last().map_or(0, |(n, _)| *n), (now - start).num_seconds() / every);
+            let from = if all { done + 1 } else { last.max(done + 1) };
+            expected.extend((from..=last).map(|n| (n, ticks(n))));
+        }
+        let expected: Vec<_> = expected.into_iter().map(|(_, at)| at).collect();
+        proptest::prop_assert_eq!(recorded, expected);
+    }
+}
