@@ -167,6 +167,8 @@ fn a_cursor_that_cannot_be_read_is_a_new_baseline() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
     /// However long the daemon sleeps and however often the commit of a page is lost, under `all` every tick up to the last poll is
     /// recorded, and under `once` each waking records the last one.
     #[test]

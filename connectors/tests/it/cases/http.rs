@@ -1,20 +1,34 @@
-//! `http.new_item`.
+//! `http.*`: a list of objects, or anything else that an address answers. Credentials are in a header and in the query.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Case, SECRET, json_bytes};
+use super::{Case, Gives, SECRET, Thing, json_bytes};
 use crate::server::Reply;
 
 pub static NEW_ITEM: Case = Case {
     action: "http.new_item",
-    data: |base| {
-        json!({
-            "url": format!("{base}/items?key={SECRET}"), "items": "/items", "key": "/id",
-            "headers": {"Authorization": format!("Bearer {SECRET}")},
-        })
-    },
-    serve: |things| {
-        let items: Vec<_> = things.iter().rev().map(|t| json!({"id": t.id, "at": t.at, "text": t.text})).collect();
-        Reply::ok("application/json", json_bytes(&json!({ "items": items })))
-    },
+    data: |base| with(base, json!({ "items": "/orders", "key": "/id" })),
+    serve,
+    gives: Gives::List,
 };
+
+pub static CHANGED: Case =
+    Case { action: "http.changed", data: |base| with(base, json!({ "watch": "/orders" })), serve, gives: Gives::Value };
+
+pub static DOWN: Case =
+    Case { action: "http.down", data: |base| with(base, json!({ "timeout": "300ms" })), serve, gives: Gives::Health };
+
+pub static UP: Case =
+    Case { action: "http.up", data: |base| with(base, json!({ "timeout": "300ms" })), serve, gives: Gives::Health };
+
+fn with(base: &str, mut data: Value) -> Value {
+    data["url"] = json!(format!("{base}/orders?key={SECRET}"));
+    data["headers"] = json!({ "authorization": format!("Bearer {SECRET}") });
+    data
+}
+
+fn serve(things: &[Thing]) -> Reply {
+    let orders: Vec<Value> =
+        things.iter().rev().map(|thing| json!({ "id": thing.id, "at": thing.at, "text": thing.text })).collect();
+    Reply::ok("application/json", json_bytes(&json!({ "orders": orders })))
+}

@@ -41,17 +41,31 @@ pub struct Case {
     pub data: fn(base: &str) -> Value,
     /// The answer that lists these things.
     pub serve: fn(things: &[Thing]) -> Reply,
+    /// What the feed makes of an answer.
+    pub gives: Gives,
+}
+
+/// What a feed makes of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// An item for each thing in it.
+    List,
+    /// An item when the answer is another than before.
+    Value,
+    /// An item when it begins to fail and when that ends: what is a fault to others.
+    Health,
+}
+
+impl Gives {
+    /// The items of a baseline of so many things.
+    pub fn at_baseline(self, things: usize) -> usize {
+        if self == Self::List { things } else { 0 }
+    }
 }
 
 /// Every case.
-pub static ALL: &[&Case] = &[&http::NEW_ITEM, &rss::NEW_ENTRY, &crate::example::CASE];
-
-/// Polled actions that have no items to serve, each with its reason.
-pub static WITHOUT: &[(&str, &str)] = &[
-    ("http.changed", "one value, not a list: `connectors/src/http/tests/changed.rs`"),
-    ("http.down", "a failure is what it tells: `connectors/src/http/tests/health.rs`"),
-    ("http.up", "shares the feed of `http.down`"),
-];
+pub static ALL: &[&Case] =
+    &[&crate::example::CASE, &http::NEW_ITEM, &http::CHANGED, &http::DOWN, &http::UP, &rss::NEW_ENTRY];
 
 /// The actions of `all()` that must have a case: polled, and not by the clock alone.
 pub fn wanted() -> Vec<(String, &'static ActionSpec)> {

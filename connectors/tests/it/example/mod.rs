@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub use endoflife::ENDOFLIFE;
 
-use crate::cases::{Case, Thing, json_bytes};
+use crate::cases::{Case, Gives, Thing, json_bytes};
 use crate::server::Reply;
 
 /// How it is served.
@@ -17,8 +17,9 @@ pub static CASE: Case = Case {
     action: "endoflife.new_cycle",
     // Its `data`, for a server at this address.
     data: |base| json!({ "product": "python", "base": base }),
-    // The answer that lists these things.
+    // The answer that lists these things, and what the feed makes of it.
     serve,
+    gives: Gives::List,
 };
 
 fn serve(things: &[Thing]) -> Reply {
