@@ -1,6 +1,7 @@
 //! The HTTP API, identity, the command line. `cli` reads the command line, `settings` the configuration, `rest` is the HTTP API,
-//! `catalog` shows what the services offer.
+//! `catalog` shows what the services offer, `apply` reads AREAs from files, `serve` is the daemon.
 
+pub mod apply;
 pub mod catalog;
 pub mod cli;
 pub mod rest;

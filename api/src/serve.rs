@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use engine::clock::Clock;
-use engine::limits::Limits;
 use engine::net::Http;
-use engine::node::{self, Engine};
-use engine::store::Db;
+use engine::node::{self, Engine, Note};
 use engine::store::db::FolderLock;
-use engine::vault::KeyRing;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
+use crate::apply::samples;
 use crate::cli::{Code, Context, Failure};
 use crate::rest::{self, App};
 use crate::settings::{LogFormat, Settings};
@@ -25,19 +23,16 @@ use crate::telemetry;
 /// How long open HTTP requests may take when the daemon stops; streams are cut.
 const HTTP_DRAIN: Duration = Duration::from_secs(5);
 
+/// Signals within this time mean one word to stop.
+const ONE_WORD: Duration = Duration::from_secs(1);
+
 /// What the daemon is made of, before it serves.
-#[derive(Debug)]
-pub struct Parts {
+struct Parts {
     /// The settings, with the address that was really taken.
-    pub settings: Settings,
-    /// Migrated.
-    pub db: Db,
-    /// The keys that seal secrets.
-    pub keys: KeyRing,
+    settings: Settings,
+    engine: Arc<Engine>,
     /// Renders `/metrics`.
-    pub metrics: PrometheusHandle,
-    /// Ends when the daemon is told to stop.
-    pub stop: CancellationToken,
+    metrics: PrometheusHandle,
     lock: Option<FolderLock>,
     listener: TcpListener,
 }
@@ -51,23 +46,12 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
         .map_err(|e| Failure::new(Code::Usage, format!("log.filter: {e}; write it as in `info,engine=debug`")))?;
     telemetry::start_log(&context.settings.log);
     let parts = build(context).await?;
+    let stop = stop_when_told();
     announce(&parts.settings);
-    let (db, stop) = (parts.db.clone(), parts.stop.clone());
-    let (engine, wakes) = start_engine(&parts).await?;
-    tokio::spawn(tell_first_firing(engine.notes()));
-    engine.run(wakes);
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        told_to_stop().await;
-        tracing::info!("stopping: no new polls, runs in flight finish or are handed back; again to end at once");
-        stopping.cancel();
-        told_to_stop().await;
-        std::process::exit(130);
-    });
-    let app = App::new(Arc::clone(&engine), parts.settings.public_url(), parts.metrics.clone());
+    let app = App::new(Arc::clone(&parts.engine), parts.settings.public_url(), parts.metrics.clone());
     serve_http(parts.listener, rest::router(Arc::new(app)), stop).await?;
-    engine.stop(parts.settings.node.drain.duration()).await;
-    db.close().await;
+    parts.engine.stop(parts.settings.node.drain.duration()).await;
+    parts.engine.db.close().await;
     drop(parts.lock);
     tracing::info!("stopped");
     Ok(())
@@ -80,37 +64,65 @@ async fn build(context: &Context) -> Result<Parts, Failure> {
     })?;
     let settings = context.settings.clone().listening_on(listener.local_addr().unwrap_or(listen));
     let lock = settings.lock_folder().map(|folder| FolderLock::take(&folder)).transpose()?;
-    let db = context.db().await?;
-    let keys = context.keys()?;
     let metrics = telemetry::start_metrics().map_err(Failure::failed)?;
-    Ok(Parts { settings, db, keys, metrics, stop: CancellationToken::new(), lock, listener })
-}
-
-async fn start_engine(parts: &Parts) -> Result<(Arc<Engine>, node::Wakes), Failure> {
-    let settings = &parts.settings;
-    let http = Http::new(settings.net.config()).map_err(Failure::failed)?;
-    let node = node::Parts {
-        db: parts.db.clone(),
+    let db = context.db().await?;
+    let (engine, wakes) = Engine::new(node::Parts {
+        db,
         services: connectors::all(),
-        clock: Clock::system(),
-        ring: parts.keys.clone(),
-        http,
-        limits: Limits::default(),
+        clock: context.clock.clone(),
+        ring: context.keys()?,
+        http: Http::new(settings.net.config()).map_err(Failure::failed)?,
+        limits: settings.engine_limits(),
         name: settings.node.name.clone(),
         url: Some(settings.node.url.clone()),
         lease: settings.node.lease.duration(),
-    };
-    Engine::new(node).await.map_err(|e| Failure::failed(format!("cannot start the engine: {e}")))
+    })
+    .await?;
+    load_samples(&settings, &engine).await;
+    tokio::spawn(tell_first_firing(engine.notes()));
+    engine.run(wakes);
+    Ok(Parts { settings, engine, metrics, lock, listener })
 }
 
 /// Says once that something fired, so that who starts a daemon for the first time sees it work.
-async fn tell_first_firing(mut notes: tokio::sync::broadcast::Receiver<node::Note>) {
-    while let Ok(note) = notes.recv().await {
-        if note.state == "done" {
-            tracing::info!(area = note.area_name, run = %note.run, "the first firing since the start");
-            return;
+async fn tell_first_firing(mut notes: broadcast::Receiver<Note>) {
+    loop {
+        match notes.recv().await {
+            Ok(note) if note.state == "done" => {
+                return tracing::info!(area = note.area_name, run = %note.run, "the first firing since the start");
+            }
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
         }
     }
+}
+
+/// The examples are no reason not to start.
+async fn load_samples(settings: &Settings, engine: &Engine) {
+    if !settings.samples.load {
+        return;
+    }
+    match samples::load(&engine.desk()).await {
+        Ok(0) => {}
+        Ok(loaded) => tracing::info!(areas = loaded, owner = samples::OWNER, "loaded the example AREAs"),
+        Err(error) => tracing::error!(%error, "could not load the example AREAs"),
+    }
+}
+
+/// Ends when the daemon is told to stop; told again, the process ends at once.
+fn stop_when_told() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        told_to_stop().await;
+        tracing::info!("stopping: no new polls, runs in flight finish or are handed back; again to end at once");
+        stopping.cancel();
+        // Some send the signal to the process and to its group: that is one word, not two.
+        tokio::time::sleep(ONE_WORD).await;
+        told_to_stop().await;
+        std::process::exit(130);
+    });
+    stop
 }
 
 async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), Failure> {

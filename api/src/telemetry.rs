@@ -1,5 +1,6 @@
 //! The daemon's log and metrics, set up once at start.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -26,7 +27,7 @@ pub fn filter(text: &str) -> Result<EnvFilter, ParseError> {
 /// Starts the log, on stdout. A second call in one process changes nothing.
 pub fn start_log(log: &Log) {
     let filter = filter(&log.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stdout().is_terminal());
     let _ = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -36,6 +36,12 @@ impl Span {
         Self(Duration::from_secs(if seconds < longest { seconds } else { longest }))
     }
 
+    /// `milliseconds` long, at most ten years.
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        let longest = LONGEST.as_secs() * 1000;
+        Self(Duration::from_millis(if milliseconds < longest { milliseconds } else { longest }))
+    }
+
     /// As the standard library's duration.
     pub const fn duration(self) -> Duration {
         self.0

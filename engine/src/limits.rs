@@ -20,6 +20,8 @@ pub const LIST_DEFAULT: i64 = 50;
 pub const LIST_MAX: i64 = 500;
 /// How often a change of an AREA is decided again because the row moved meanwhile, or the database asked for it.
 pub const CHANGE_TRIES: u32 = 5;
+/// AREAs that `area apply` reads or stores in one transaction.
+pub const APPLY_BATCH: usize = 500;
 
 /// The limits that an operator may change, as the engine is handed them: the keys of `[limits]` in `config/area.toml`.
 #[derive(Clone, Debug, PartialEq)]

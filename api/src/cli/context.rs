@@ -1,14 +1,22 @@
 //! What every command shares: the flags that are settings, the settings themselves, the database.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+use engine::area::Desk;
 use engine::clock::Clock;
+use engine::ids::IdGen;
+use engine::lease;
+use engine::net::Http;
 use engine::store::{Db, migrate};
 use engine::vault::KeyRing;
 
 use super::{Code, Failure};
 use crate::settings::{Settings, Sources, load};
+
+/// The numbers under which commands make ids: daemons count theirs from 1 upwards.
+const COMMANDS: std::ops::Range<i64> = 768..1024;
 
 /// Flags of every command: they are settings too.
 #[derive(Debug, Args)]
@@ -85,6 +93,15 @@ impl Context {
             let Failure { code, message } = e.into();
             Failure::new(code, format!("cannot open the database {url}: {message}"))
         })
+    }
+
+    /// Where AREAs are written. The numbers of its ids are none of a node's.
+    pub async fn desk(&self, db: &Db) -> Result<Desk, Failure> {
+        let floor = lease::id_floor(db).await?;
+        let ids = IdGen::new(self.clock.clone(), rand::random_range(COMMANDS), floor);
+        let http = Http::new(self.settings.net.config()).map_err(Failure::failed)?;
+        let (db, ring, clock) = (db.clone(), self.keys()?, self.clock.clone());
+        Ok(Desk { db, services: connectors::all(), ring, http, clock, ids: Arc::new(ids) })
     }
 
     /// The ring of keys that seal secrets: from the setting `keys`, else from its file, which is made where there is none.

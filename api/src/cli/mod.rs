@@ -1,14 +1,17 @@
 //! The command line: one file a command. `failure` has the exit codes, `context` opens what commands share, `progress` the bars.
 //! What a program would read goes to stdout, everything said to people to stderr.
 
+mod apply;
 mod backup;
 mod catalog;
 mod check;
 mod completions;
 mod context;
+mod export;
 mod failure;
 mod migrate;
 mod out;
+mod owner;
 mod progress;
 mod restore;
 mod serve;
@@ -57,6 +60,8 @@ enum Command {
     User(user::User),
     #[command(subcommand)]
     Token(token::Token),
+    Apply(apply::Apply),
+    Export(export::Export),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Completions(completions::Completions),
@@ -92,6 +97,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Catalog(c) => c.run(),
         Command::User(c) => c.run(&context).await,
         Command::Token(c) => c.run(&context).await,
+        Command::Apply(c) => c.run(&context).await,
+        Command::Export(c) => c.run(&context).await,
         Command::Backup(c) => c.run(&context).await,
         Command::Restore(c) => c.run(&context).await,
         Command::Completions(c) => c.run(),

@@ -4,6 +4,11 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// A bar over `total` steps.
+pub fn bar(total: u64, what: &'static str) -> ProgressBar {
+    styled(total, what, "{msg} {wide_bar} {pos}/{len} ({eta})")
+}
+
 /// A bar over `total` bytes.
 pub fn bytes(total: u64, what: &'static str) -> ProgressBar {
     styled(total, what, "{msg} {wide_bar} {bytes}/{total_bytes} ({eta})")

@@ -8,7 +8,7 @@ use engine::store::people::{self, NewUser, Role, User};
 use engine::store::tokens::{self, NewToken, Scope, Scopes};
 use uuid::Uuid;
 
-use super::{Code, Context, Failure, out};
+use super::{Code, Context, Failure, out, owner};
 
 /// Create, list and revoke the tokens that open the API
 #[derive(Debug, Subcommand)]
@@ -118,7 +118,7 @@ impl Create {
 
 impl List {
     async fn run(self, db: &Db) -> Result<(), Failure> {
-        let all = tokens::list(db, owner(db, &self.email).await?.id).await?;
+        let all = tokens::list(db, owner::named(db, &self.email).await?.id).await?;
         if self.json {
             return out::json(&serde_json::json!({ "items": all }));
         }
@@ -131,15 +131,9 @@ impl List {
 
 impl Revoke {
     async fn run(self, db: &Db) -> Result<(), Failure> {
-        if tokens::revoke(db, owner(db, &self.email).await?.id, self.id).await? {
+        if tokens::revoke(db, owner::named(db, &self.email).await?.id, self.id).await? {
             return Ok(());
         }
         Err(Failure::new(Code::NotFound, format!("{} has no token {}", self.email, self.id)))
     }
-}
-
-/// The user with this address.
-pub(super) async fn owner(db: &Db, email: &str) -> Result<User, Failure> {
-    let none = || Failure::new(Code::NotFound, format!("there is no user with the e-mail address {email}"));
-    people::by_email(db, email).await?.ok_or_else(none)
 }

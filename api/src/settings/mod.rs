@@ -1,8 +1,9 @@
 //! What an operator may set, in one struct. `load` merges defaults < file < environment < flags, `names` knows every key,
-//! `sections` has the tables of the file, `values` the types that hide or explain themselves.
+//! `sections` and `limits` have the tables of the file, `values` the types that hide or explain themselves.
 //!
 //! The file `config/area.toml` holds every key with its default and why; a test holds it and these structs together.
 
+mod limits;
 mod load;
 mod names;
 mod sections;
@@ -15,6 +16,7 @@ use engine::store::DbConfig;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use limits::{Limits, Retention};
 pub use load::{Sources, load};
 pub use sections::{Database, Log, LogFormat, Net, Node, Samples};
 pub use values::{DatabaseUrl, Hidden, Networks};
@@ -51,6 +53,10 @@ pub struct Settings {
     pub node: Node,
     /// Outgoing HTTP.
     pub net: Net,
+    /// What an AREA, a poll and a run may take.
+    pub limits: Limits,
+    /// How long what happened is kept.
+    pub retention: Retention,
     /// The daemon's log.
     pub log: Log,
     /// The example AREAs.
@@ -69,6 +75,8 @@ impl Default for Settings {
             database: Database::default(),
             node: Node::default(),
             net: Net::default(),
+            limits: Limits::default(),
+            retention: Retention::default(),
             log: Log::default(),
             samples: Samples::default(),
         }
@@ -96,6 +104,11 @@ impl Settings {
     pub fn lock_folder(&self) -> Option<PathBuf> {
         let parent = |file: PathBuf| file.parent().filter(|p| !p.as_os_str().is_empty()).map(Path::to_owned);
         self.database_file().map(|file| parent(file).unwrap_or_else(|| PathBuf::from(".")))
+    }
+
+    /// The limits as the engine takes them.
+    pub fn engine_limits(&self) -> engine::limits::Limits {
+        limits::engine(&self.limits, &self.retention)
     }
 
     /// The key ring's file; by default in the data folder.
@@ -142,6 +155,7 @@ impl Settings {
             return wrong("database.connections", "must be 1 or more");
         }
         self.node.check().or_else(|why| wrong("node", &why))?;
+        limits::check(&self.limits, &self.retention).map_err(SettingsError)?;
         self.net.check().or_else(|why| wrong("net", &why))
     }
 }

@@ -134,6 +134,13 @@ impl Area {
         ran(self.command(args).envs(env.iter().copied()))
     }
 
+    /// Runs the binary with `args` to its end, with `input` on its standard input.
+    pub fn run_fed(&self, input: &str, args: &[&str]) -> Ran {
+        let file = self.file("stdin");
+        std::fs::write(&file, input).unwrap();
+        ran(self.command(args).stdin(std::fs::File::open(file).unwrap()))
+    }
+
     /// Starts the daemon on a free port, and waits until it says where it is.
     pub fn serve(&self, args: &[&str]) -> Daemon {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);

@@ -2,6 +2,8 @@
 //! reads what is stored, checks the whole new document, seals its secrets, and stores it in one transaction that stands only if the
 //! row has not moved meanwhile.
 
+pub mod apply;
+
 use std::sync::Arc;
 
 use serde_json::Value;

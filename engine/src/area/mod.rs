@@ -18,6 +18,7 @@ pub mod secrets;
 pub mod source;
 pub mod words;
 
+pub use desk::apply::{ApplyError, Step as ApplyStep, What};
 pub use desk::{AreaError, Desk};
 pub use document::{ActionRef, Document, OnError, ReactionRef};
 pub use plan::{Plan, Step, Watch};

@@ -1,9 +1,10 @@
 //! A node at work: its parts, and the loops that turn them. `lease` decides which partitions are ours, `take_over` loads and drops
-//! what belongs to them, `timing` polls who is due, `crate::react` runs what was born, `wake` hears what changed, `housekeeping`
-//! does what is done now and then.
+//! what belongs to them, `timing` polls who is due, `crate::react` runs what was born, `wake` hears what changed,
+//! `outside` what another process changed, `housekeeping` does what is done now and then.
 
 mod housekeeping;
 mod lease;
+mod outside;
 mod stand;
 mod take_over;
 mod timing;
@@ -11,7 +12,7 @@ mod wake;
 
 pub use stand::Standing;
 pub(crate) use take_over::{hash, instant_of};
-pub use wake::Wake;
+pub use wake::{Wake, announce};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -199,6 +200,8 @@ impl Engine {
         self.loops.spawn(wake::hear(Arc::clone(self), wakes.0));
         if matches!(self.db, Db::Postgres(_)) {
             self.loops.spawn(wake::listen(Arc::clone(self)));
+        } else {
+            self.loops.spawn(outside::look(Arc::clone(self)));
         }
         self.loops.spawn(timing::poll_who_is_due(Arc::clone(self)));
         self.loops.spawn(crate::react::serve(Arc::clone(self)));

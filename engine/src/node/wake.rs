@@ -10,10 +10,13 @@ use tokio::sync::mpsc;
 use super::{Engine, take_over};
 use crate::ids::{RunId, SourceId};
 use crate::store::Db;
+use crate::store::sources::Touched;
 
 /// The channel of PostgreSQL that wakes travel on.
 const CHANNEL: &str = "area";
 const NOTIFY: &str = "SELECT pg_notify('area', $1)";
+/// The number of a sender that is no node.
+const NOBODY: i64 = 0;
 /// Between two tries to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -81,6 +84,17 @@ impl Engine {
             }
         }
     }
+}
+
+/// Tells every node that these sources changed; for a process that is no node. On SQLite nobody can be told: the node looks.
+pub async fn announce(db: &Db, touched: &[Touched]) -> sqlx::Result<()> {
+    let Db::Postgres(pool) = db else { return Ok(()) };
+    for Touched { part, source } in touched {
+        let wake = Wake::Source { part: *part, source: *source };
+        let text = serde_json::to_string(&Notice { from: NOBODY, wake }).map_err(|e| sqlx::Error::Encode(e.into()))?;
+        sqlx::query(NOTIFY).bind(text).execute(pool).await?;
+    }
+    Ok(())
 }
 
 /// A wake on its way to other nodes.

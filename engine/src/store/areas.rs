@@ -28,6 +28,7 @@ const LIST: &str = concat!(
        AND ($5 IS NULL OR EXISTS (SELECT 1 FROM sources s WHERE s.id = a.source_id AND s.service = $5))
      ORDER BY a.no DESC LIMIT $6"
 );
+const ANY: &str = "SELECT EXISTS (SELECT 1 FROM areas)";
 const ADD: &str = "INSERT INTO areas (no, id, user_id, name, state, revision, version, body, source_id, every_us, joined_at,
      silent_at, applied, created_at, updated_at) VALUES ($1, $2, $3, $4, 'active', 1, 1, $5, $6, $7, $8, $9, $10, $11, $11)";
 const EDIT: &str = "UPDATE areas SET name = $4, revision = $5, body = $6, source_id = $7, every_us = $8,
@@ -245,6 +246,11 @@ pub async fn list(
     })
 }
 
+/// Whether anybody has an AREA.
+pub async fn any(db: &Db) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query_scalar(ANY).fetch_one(pool).await)
+}
+
 /// Stores an AREA, its first revision and, where there is none yet, its source.
 pub async fn create(db: &Db, new: &NewArea) -> sqlx::Result<Changed> {
     let (content, now) = (&new.content, new.now);
@@ -257,6 +263,31 @@ pub async fn create(db: &Db, new: &NewArea) -> sqlx::Result<Changed> {
         settle!(tx, source);
         let area = sqlx::query_as(GET).bind(new.user).bind(new.id).fetch_one(&mut *tx).await?;
         Ok(Changed { area, sources: vec![source] })
+    })
+}
+
+/// Stores many AREAs in one transaction, as `create` does, and gives the sources whose owners have to hear of it.
+pub async fn create_all(db: &Db, all: &[NewArea]) -> sqlx::Result<Vec<Touched>> {
+    // In one order, so that two that do so at once do not wait for each other.
+    let mut all: Vec<&NewArea> = all.iter().collect();
+    all.sort_by(|a, b| a.content.source.identity.cmp(&b.content.source.identity).then(a.no.cmp(&b.no)));
+    in_tx!(db, tx => {
+        let mut sources: Vec<Touched> = Vec::new();
+        for new in all {
+            let (content, now) = (&new.content, new.now);
+            let source: Touched = find_or_make!(tx, &content.source, now);
+            let add = sqlx::query(ADD).bind(new.no).bind(new.id).bind(new.user).bind(&content.name).bind(&content.body);
+            let add = add.bind(source.source).bind(content.every_us).bind(new.joined_at).bind(new.silent_at);
+            add.bind(new.applied).bind(now).execute(&mut *tx).await?;
+            sqlx::query(ADD_REVISION).bind(new.no).bind(1_i64).bind(&content.body).bind(now).execute(&mut *tx).await?;
+            if sources.last() != Some(&source) {
+                sources.push(source);
+            }
+        }
+        for source in &sources {
+            settle!(tx, source);
+        }
+        Ok(sources)
     })
 }
 

@@ -6,6 +6,7 @@ pub mod areas;
 pub mod batch;
 pub mod db;
 pub mod idempotency;
+pub mod meta;
 pub mod migrate;
 pub mod people;
 pub mod restored;

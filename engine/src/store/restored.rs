@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Db;
-use crate::{in_tx, on};
+use crate::in_tx;
 
 /// The row of `meta` that tells when.
 pub const META_KEY: &str = "restored_at";
@@ -56,8 +56,7 @@ pub async fn nodes_alive(db: &Db) -> sqlx::Result<i64> {
 
 /// When this database was put back from a backup, as RFC 3339; `None`: never.
 pub async fn restored_at(db: &Db) -> sqlx::Result<Option<String>> {
-    let sql = "SELECT value FROM meta WHERE key = $1";
-    on!(db, pool => sqlx::query_scalar(sql).bind(META_KEY).fetch_optional(pool).await)
+    super::meta::get(db, META_KEY).await
 }
 
 #[cfg(test)]
@@ -65,9 +64,9 @@ mod tests {
     use super::*;
     use crate::clock::from_micros;
     use crate::ids::UserId;
-    use crate::on_write;
     use crate::store::people::{self, NewUser};
     use crate::testkit::databases;
+    use crate::{on, on_write};
 
     const SOURCE: &str =
         "INSERT INTO sources (id, user_id, service, feed, identity, part, params, cursor, version, created_at)

@@ -1,5 +1,6 @@
 //! The command line: what a person types and a script reads.
 
+mod apply;
 mod backup;
 mod catalog;
 mod people;

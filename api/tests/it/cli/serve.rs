@@ -49,3 +49,42 @@ fn a_wrong_log_filter_is_told_before_anything_starts() {
     area.run(&["serve", "--set", "log.filter=engine=loud"]).fails(2, &["log.filter", "info,engine=debug"]);
     assert_eq!(std::fs::read_dir(area.folder()).unwrap().count(), 0);
 }
+
+#[test]
+fn on_a_first_start_an_example_fires_and_examples_are_loaded_only_once() {
+    let area = Area::new();
+    let mut daemon = area.serve(&[]);
+    daemon.line("Tick 1");
+    let firing = daemon.line("the first firing");
+    assert!(firing.contains("Heartbeat") && firing.contains("run="), "{firing}");
+    daemon.signal("TERM");
+    assert_eq!(daemon.end(), Some(0));
+    let loaded = area.run(&["export", "--user", "demo@localhost"]).json();
+    assert!((4..=6).contains(&loaded.as_array().unwrap().len()), "{loaded}");
+
+    std::fs::write(area.file("none.json"), "[]").unwrap();
+    std::fs::write(area.file("one.json"), loaded[0].to_string()).unwrap();
+    area.run(&["apply", "none.json", "--prune", "--user", "demo@localhost"]).ok();
+    assert_eq!(area.run(&["export", "--user", "demo@localhost"]).json(), loaded, "apply did not make them");
+    let mut daemon = area.serve(&[]);
+    daemon.line("area token create");
+    daemon.signal("TERM");
+    daemon.end();
+    assert_eq!(area.run(&["export", "--user", "demo@localhost"]).json(), loaded);
+}
+
+#[test]
+fn examples_are_not_loaded_where_there_are_areas_or_the_setting_says_no() {
+    let area = Area::new();
+    let mut daemon = area.serve(&["--set", "samples.load=false"]);
+    daemon.signal("TERM");
+    daemon.end();
+    assert_eq!(area.run(&["user", "list"]).ok(), "");
+    area.run(&["user", "create", "--email", "me@b"]).ok();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/areas/working-morning.json");
+    area.run(&["apply", sample]).ok();
+    let mut daemon = area.serve(&[]);
+    daemon.signal("TERM");
+    daemon.end();
+    assert!(!area.run(&["user", "list"]).ok().contains("demo@localhost"));
+}

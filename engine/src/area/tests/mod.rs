@@ -1,5 +1,6 @@
 //! Services that exist for the tests of this folder alone, and what the tests share.
 
+mod apply;
 mod checking;
 mod desk;
 mod secrets;
