@@ -1,6 +1,8 @@
-//! Tests that drive the real binary. `kit` runs it in a folder of its own; every module beside it is a part of the product.
+//! Tests of the product from outside. `kit` runs the real binary in a folder of its own; `rest` speaks to the API through its real
+//! router on a socket. Every other module is a part of the product.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cli;
 mod kit;
+mod rest;
