@@ -70,7 +70,16 @@ impl Source {
 pub async fn react(spec: &ReactionSpec, data: Value) -> Result<Value, Fault> {
     assert_eq!((spec.check)(&data), [], "{data}");
     let http = http();
-    let cx = ReactCx { params: &data, key: "run-1", auth: None, http: &http, born: now(), now: now(), areas: &NoAreas };
+    let cx = ReactCx {
+        params: &data,
+        key: "run-1",
+        auth: None,
+        http: &http,
+        born: now(),
+        now: now(),
+        slept_until: None,
+        areas: &NoAreas,
+    };
     match (spec.react)(cx).await? {
         Reacted::Done(output) => Ok(output),
         Reacted::WakeAt(at) => panic!("it sleeps until {at}"),

@@ -54,6 +54,8 @@ pub enum HookAnswer {
     Unauthorized(String),
     /// 400: the body cannot be read.
     Malformed(String),
+    /// 200 with this text: the sender tries the URL out.
+    Handshake(String),
     /// 429: the backlog is full.
     TooMany,
     /// 503: the database is away; send it again.
@@ -77,6 +79,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
             Ok(item) => item,
             Err(HookRefusal::Unauthorized(why)) => return HookAnswer::Unauthorized(why),
             Err(HookRefusal::Malformed(why)) => return HookAnswer::Malformed(why),
+            Err(HookRefusal::Handshake(text)) => return HookAnswer::Handshake(text),
         };
         if lock(&engine.queue).len() >= engine.limits.backlog {
             return HookAnswer::TooMany;
@@ -95,6 +98,16 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
             Err(Refused::Broken(why)) => return HookAnswer::Malformed(why),
             Err(_) => return HookAnswer::Away,
         }
+    }
+}
+
+/// Whether a hook with this key exists: what a sender asks with HEAD before it sends (Trello).
+pub async fn known(engine: &Arc<Engine>, key: &str) -> HookAnswer {
+    let Some(area) = hook_key::verify(key, &engine.ring) else { return HookAnswer::Unknown };
+    match engine.hook_target(area).await {
+        Ok(Some(_)) => HookAnswer::Handshake(String::new()),
+        Ok(None) => HookAnswer::Gone,
+        Err(_) => HookAnswer::Away,
     }
 }
 

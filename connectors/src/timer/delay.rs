@@ -14,7 +14,7 @@ use super::written;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Delay {
-    /// For this long after the run was born: `10m`, `1h30m`.
+    /// For this long from when the step began: `10m`, `1h30m`.
     #[serde(default, rename = "for")]
     span: Option<Span>,
     /// Until this instant, with its offset: `2026-12-24T18:00:00+01:00`. One that has passed is not waited for.
@@ -33,7 +33,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     scopes: &[],
     guarantee: Guarantee::Idempotent,
     check,
-    react: |cx| Box::pin(std::future::ready(react(cx.params, cx.born, cx.now))),
+    react: |cx| Box::pin(std::future::ready(react(cx.params, cx.slept_until, cx.now))),
 };
 
 fn check(data: &Value) -> Vec<Invalid> {
@@ -44,10 +44,12 @@ fn check(data: &Value) -> Vec<Invalid> {
     }
 }
 
-fn react(params: &Value, born: DateTime<Utc>, now: DateTime<Utc>) -> Result<Reacted, Fault> {
+fn react(params: &Value, slept_until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<Reacted, Fault> {
     let delay = Delay::deserialize(params).map_err(|e| Fault::rejected(format!("timer.delay: {e}")))?;
     let until = match (delay.span, delay.until) {
-        (Some(span), None) => after(born, span).ok_or_else(|| Fault::rejected("timer.delay: `for` is too long"))?,
+        (Some(span), None) => {
+            slept_until.or_else(|| after(now, span)).ok_or_else(|| Fault::rejected("timer.delay: `for` is too long"))?
+        }
         (None, Some(until)) => until,
         _ => return Err(Fault::rejected("timer.delay: give either `for` or `until`")),
     };
@@ -57,64 +59,55 @@ fn react(params: &Value, born: DateTime<Utc>, now: DateTime<Utc>) -> Result<Reac
     }
 }
 
-fn after(born: DateTime<Utc>, span: Span) -> Option<DateTime<Utc>> {
-    born.checked_add_signed(TimeDelta::from_std(span.duration()).ok()?)
+fn after(began: DateTime<Utc>, span: Span) -> Option<DateTime<Utc>> {
+    began.checked_add_signed(TimeDelta::from_std(span.duration()).ok()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const START: i64 = 1_800_000_000;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(START + seconds, 0).unwrap()
+    }
+
     #[track_caller]
-    fn check(params: Value, now: i64, expected: Result<i64, i64>) {
-        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+    fn check(params: Value, slept_until: Option<i64>, now: i64, expected: Result<i64, i64>) {
         let expected = match expected {
             Ok(until) => Reacted::Done(json!({ "until": written(at(until)) })),
             Err(until) => Reacted::WakeAt(at(until)),
         };
-        assert_eq!(react(&params, at(0), at(now)), Ok(expected), "{params} at {now}");
+        assert_eq!(react(&params, slept_until.map(at), at(now)), Ok(expected), "{params} at {now}");
     }
 
     #[test]
-    fn a_run_sleeps_until_the_same_instant_however_often_it_is_asked() {
-        for now in [0, 1, 599] {
-            check(json!({"for": "10m"}), now, Err(600));
-            check(json!({"until": "2027-01-15T08:10:00Z"}), now, Err(600));
-            check(json!({"until": "2027-01-15T09:10:00+01:00", "for": null}), now, Err(600));
+    fn a_delay_counts_from_when_its_step_began_and_keeps_its_instant() {
+        check(json!({"for": "10m"}), None, 0, Err(600));
+        check(json!({"for": "10m"}), None, 700, Err(1300));
+        for now in [1, 599] {
+            check(json!({"for": "10m"}), Some(600), now, Err(600));
         }
         for now in [600, 601, 1_000_000] {
-            check(json!({"for": "10m"}), now, Ok(600));
-            check(json!({"until": "2027-01-15T08:10:00Z"}), now, Ok(600));
+            check(json!({"for": "10m"}), Some(600), now, Ok(600));
         }
-        check(json!({"for": "0s"}), 0, Ok(0));
-        check(json!({"until": "1999-01-01T00:00:00Z"}), 0, Ok(915_148_800 - 1_800_000_000));
+        check(json!({"for": "0s"}), None, 0, Ok(0));
     }
 
     #[test]
-    fn what_says_no_instant_is_rejected() {
-        let wrong = [
-            json!({}),
-            json!({"for": "10m", "until": "2027-01-15T08:10:00Z"}),
-            json!({"for": "soon"}),
-            json!({"until": "soon"}),
-        ];
-        for params in wrong {
-            let answer = react(&params, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
-            assert!(matches!(answer, Err(Fault::Rejected { .. })), "{params}: {answer:?}");
-        }
-        let end = DateTime::<Utc>::MAX_UTC;
-        assert!(matches!(react(&json!({"for": "10m"}), end, end), Err(Fault::Rejected { .. })));
+    fn an_instant_is_waited_for_whatever_its_offset_and_not_when_it_has_passed() {
+        check(json!({"until": "2027-01-15T08:10:00Z"}), None, 0, Err(600));
+        check(json!({"until": "2027-01-15T09:10:00+01:00", "for": null}), None, 599, Err(600));
+        check(json!({"until": "2027-01-15T08:10:00Z"}), Some(600), 600, Ok(600));
+        check(json!({"until": "1999-01-01T00:00:00Z"}), None, 0, Ok(915_148_800 - START));
     }
 
     #[test]
-    fn check_wants_one_of_the_two_and_reads_no_template() {
-        assert_eq!(check_of(json!({"for": "{{ event.minutes }}m"})), 0);
-        assert_eq!(check_of(json!({"until": "{{ event.start }}"})), 0);
-        assert_eq!(check_of(json!({})), 1);
-        assert_eq!(check_of(json!({"for": "1m", "until": "{{ event.start }}"})), 1);
-    }
-
-    fn check_of(data: Value) -> usize {
-        (SPEC.check)(&data).len()
+    fn neither_or_both_is_refused() {
+        for params in [json!({}), json!({"for": "1s", "until": "2027-01-15T08:10:00Z"})] {
+            assert_eq!(super::check(&params).len(), 1, "{params}");
+            assert!(react(&params, None, at(0)).is_err(), "{params}");
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use engine::port::{ActionSpec, FeedKind, FeedSpec, HookCx, HookItem, HookRefusal, Verdict, params};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::params::Received;
+use super::params::{Received, Verify};
 use super::presets::{Scheme, scheme};
 use super::{check, event, verify};
 
@@ -43,7 +43,13 @@ fn receive(cx: HookCx<'_>) -> Result<HookItem, HookRefusal> {
         Scheme::Hmac(hmac) => Some(verify::hmac(hmac, &cx)?),
         Scheme::Given(hmac) => Some(verify::hmac(hmac, &cx)?),
     };
-    event::item(&params, &scheme, signature.as_deref(), &cx)
+    let item = event::item(&params, &scheme, signature.as_deref(), &cx)?;
+    // Slack tries a URL out before it sends (api.slack.com, `url_verification`): the challenge goes back, nothing is recorded.
+    let challenge = item.body.pointer("/body/challenge").and_then(Value::as_str);
+    match (&params.verify, item.body.pointer("/body/type").and_then(Value::as_str), challenge) {
+        (Verify::Slack(_), Some("url_verification"), Some(text)) => Err(HookRefusal::Handshake(text.to_owned())),
+        _ => Ok(item),
+    }
 }
 
 #[cfg(test)]

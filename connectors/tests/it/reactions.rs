@@ -53,7 +53,16 @@ async fn react(path: &str, params: Value) -> (Result<Reacted, Fault>, Vec<String
     let spec = service.reactions.iter().find(|r| r.name == name).unwrap();
     let (areas, http) = (Areas::default(), Http::new(NetConfig::default()).unwrap());
     let now = born() + TimeDelta::seconds(30);
-    let cx = ReactCx { params: &params, key: "k1", auth: None, http: &http, born: born(), now, areas: &areas };
+    let cx = ReactCx {
+        params: &params,
+        key: "k1",
+        auth: None,
+        http: &http,
+        born: born(),
+        now,
+        slept_until: None,
+        areas: &areas,
+    };
     let answer = (spec.react)(cx).await;
     (answer, areas.0.into_inner().unwrap())
 }

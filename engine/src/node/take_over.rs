@@ -52,7 +52,8 @@ async fn load(engine: &Arc<Engine>, parts: &[i64]) -> sqlx::Result<()> {
     Ok(())
 }
 
-async fn load_sources(engine: &Engine, parts: &[i64]) -> sqlx::Result<()> {
+/// Schedules the watched sources of these partitions, as of now.
+pub async fn load_sources(engine: &Engine, parts: &[i64]) -> sqlx::Result<()> {
     if parts.len() == usize::try_from(PARTITIONS).unwrap_or(0) {
         return load_pages(engine, None).await;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Engine;
+use super::{Engine, take_over};
 use crate::clock::Micros;
 use crate::ids::SourceId;
 use crate::store::work::{self, SourceRow};
@@ -13,6 +13,8 @@ use crate::store::work::{self, SourceRow};
 const AHEAD: Micros = 1_000_000;
 /// How long what falls due gathers before it is read: few, large reads.
 const GATHER: Micros = 20_000;
+/// A clock that goes back by more than this was set.
+const SET_BACK: Micros = 2_000_000;
 /// Sources that one read takes.
 const BATCH: usize = 1_000;
 /// Sources that are read ahead at most.
@@ -23,7 +25,9 @@ const AWAY: Micros = 500_000;
 /// The schedule's loop.
 pub async fn poll_who_is_due(engine: Arc<Engine>) {
     let mut soon: BTreeMap<(Micros, SourceId), SourceRow> = BTreeMap::new();
+    let mut seen = engine.clock.micros();
     loop {
+        seen = noticed(&engine, seen, &mut soon).await;
         let mut wait_until = read_ahead(&engine, &mut soon).await;
         let now = engine.clock.micros();
         while let Some(entry) = soon.first_entry() {
@@ -49,6 +53,22 @@ pub async fn poll_who_is_due(engine: Arc<Engine>) {
             () = engine.stop.cancelled() => return,
         }
     }
+}
+
+/// Notices a clock that was set back: every instant that was named before lies too far ahead now and is named anew.
+async fn noticed(engine: &Engine, seen: Micros, soon: &mut BTreeMap<(Micros, SourceId), SourceRow>) -> Micros {
+    let now = engine.clock.micros();
+    if now < seen - SET_BACK {
+        tracing::warn!(seconds = (seen - now) / 1_000_000, "the clock was set back; everything is scheduled anew");
+        for ((_, source), _) in std::mem::take(soon) {
+            engine.due().finished(source, Some(now), now, |_| {});
+        }
+        if let Err(error) = take_over::load_sources(engine, &engine.leases.held()).await {
+            tracing::warn!(%error, "cannot schedule anew; it is tried again");
+            return seen;
+        }
+    }
+    now
 }
 
 /// Reads what is due within a second; says when to look again.

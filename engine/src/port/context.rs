@@ -49,6 +49,8 @@ pub struct ReactCx<'a> {
     pub born: DateTime<Utc>,
     /// Now.
     pub now: DateTime<Utc>,
+    /// The instant that this step asked to be woken at ([`Reacted::WakeAt`]), if it slept.
+    pub slept_until: Option<DateTime<Utc>>,
     /// The owner's own AREAs, for `area.*`.
     pub areas: &'a dyn AreaPort,
 }
@@ -113,4 +115,6 @@ pub enum HookRefusal {
     Unauthorized(String),
     /// The body cannot be read as what it says it is: 400.
     Malformed(String),
+    /// It is believed and no event: the sender tries the URL out and wants this text back, 200 (Slack's `url_verification`).
+    Handshake(String),
 }

@@ -203,7 +203,11 @@ impl Going<'_> {
         }
         let record = self.detail.step(&step.id);
         match (index, record.output.as_array_mut()) {
-            (Some(_), Some(list)) => list.push(output),
+            (Some(_), Some(list)) => {
+                list.push(output);
+                // The next item sleeps for itself.
+                record.wake_at = None;
+            }
             _ => {
                 record.output = output;
                 record.state = StepState::Done;
@@ -273,6 +277,7 @@ impl Going<'_> {
             http: &self.engine.http,
             born: from_micros(self.born),
             now: self.engine.clock.now(),
+            slept_until: self.detail.steps.iter().find(|s| s.id == step.id).and_then(|s| s.wake_at).map(from_micros),
             areas: &areas,
         };
         let limit = self.engine.limits.react_timeout;

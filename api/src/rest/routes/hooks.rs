@@ -23,7 +23,7 @@ const AGAIN: HeaderValue = HeaderValue::from_static("5");
 /// Takes an event at a hook URL.
 ///
 /// The key in the URL names the AREA; its `verify` says how a request is proved. 202: the event is recorded for good.
-#[utoipa::path(post, path = "/hooks/{key}", tag = "Hooks", operation_id = "receiveHook",
+#[utoipa::path(method(post, head), path = "/hooks/{key}", tag = "Hooks", operation_id = "receiveHook",
     params(("key" = String, Path, description = "The key in the AREA's `hook_url`")),
     request_body(content = String, content_type = "application/json", description = "JSON, a form or text"),
     responses((status = 202, description = "Recorded: `{\"event\": id}`, or `{\"duplicate\": true}`, or `{\"dropped\": reason}`"),
@@ -45,12 +45,21 @@ pub async fn receive(
         .iter()
         .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
         .collect();
+    if method == Method::HEAD {
+        return answered(hooks::known(&app.engine, path.text("key")).await);
+    }
     let base = app.public_url.as_str().trim_end_matches('/');
     let url = format!("{base}{}", uri.path_and_query().map_or("/", |p| p.as_str()));
     let query = uri.query().unwrap_or_default();
     let request = Request { method: method.as_str(), url: &url, query, headers: &headers, body: &bytes };
+    answered(hooks::receive(&app.engine, path.text("key"), &request).await)
+}
+
+/// What a sender is told.
+fn answered(answer: HookAnswer) -> Result<Response, Problem> {
     let accepted = |json| Ok((StatusCode::ACCEPTED, Json(json)).into_response());
-    match hooks::receive(&app.engine, path.text("key"), &request).await {
+    match answer {
+        HookAnswer::Handshake(text) => Ok((StatusCode::OK, text).into_response()),
         HookAnswer::Accepted(event) => accepted(json!({ "event": event })),
         HookAnswer::Duplicate => accepted(json!({ "duplicate": true })),
         HookAnswer::Dropped(event) => accepted(json!({ "event": event, "dropped": "the AREA is paused by its user" })),

@@ -487,3 +487,14 @@ fn the_defaults_that_the_schema_names_are_those_of_the_code() {
         request(verify, &[("x-sign", signature)], br#"{"a":1}"#, 0).send().unwrap();
     }
 }
+
+#[test]
+fn slack_gets_its_challenge_back_and_nothing_is_recorded() {
+    let body =
+        r#"{"token":"t","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}"#;
+    let signature = "v0=9815b856719f49294457425f6c73f1ccbe3172750a83b6066a7f04c0fdcabec4";
+    let tried = || slack().with("content-type", "application/json").with("x-slack-signature", signature).body(body);
+    let challenge = "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P".to_owned();
+    assert_eq!(tried().send(), Err(HookRefusal::Handshake(challenge)));
+    tried().body(body.replace("3eZ", "4eZ")).refused("does not match");
+}
