@@ -113,7 +113,7 @@ async fn a_line_is_written_to_the_log_at_its_level_and_kept_whole_in_the_run() {
 #[tokio::test]
 async fn a_delay_holds_no_task() {
     let (answer, _) = react("timer.delay", json!({"for": "10m"})).await;
-    assert_eq!(answer, Ok(Reacted::WakeAt(born() + TimeDelta::minutes(10))));
-    let (answer, _) = react("timer.delay", json!({"for": "30s"})).await;
+    assert_eq!(answer, Ok(Reacted::WakeAt(born() + TimeDelta::seconds(30) + TimeDelta::minutes(10))));
+    let (answer, _) = react("timer.delay", json!({"until": "2027-01-15T08:00:30Z"})).await;
     assert_eq!(answer, Ok(Reacted::Done(json!({"until": "2027-01-15T08:00:30Z"}))));
 }
