@@ -3,6 +3,7 @@
 //! never as they came: a hook's path is its key.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{
@@ -33,7 +34,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", |path| path.as_str()).to_owned();
     let private = request.uri().path().starts_with("/v1");
     let span = tracing::info_span!("request", %method, route, id = id.to_str().unwrap_or_default());
-    let mut response = answer(request, next).instrument(span.clone()).await;
+    let mut response = answer(request, next, REQUEST_TIMEOUT).instrument(span.clone()).await;
     let (status, took) = (response.status().as_u16(), began.elapsed());
     span.in_scope(|| tracing::debug!(status, ms = took.as_secs_f64() * 1000.0, "answered"));
     let labels = [("method", method), ("route", route), ("status", status.to_string())];
@@ -44,13 +45,13 @@ pub async fn layer(request: Request, next: Next) -> Response {
     response
 }
 
-async fn answer(request: Request, next: Next) -> Response {
+async fn answer(request: Request, next: Next, limit: Duration) -> Response {
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(REQUEST_TIMEOUT, work).await {
+    match tokio::time::timeout(limit, work).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::internal("a handler panicked").into_response(),
         Err(_) => {
-            let detail = format!("the answer took longer than {} s", REQUEST_TIMEOUT.as_secs());
+            let detail = format!("the answer took longer than {} s", limit.as_secs());
             Problem::new(Kind::Timeout, detail).into_response()
         }
     }
@@ -79,4 +80,37 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     given.unwrap_or_else(|| {
         HeaderValue::try_from(Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("none"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn broken() -> &'static str {
+        panic!("on purpose")
+    }
+
+    async fn check(limit: Duration, path: &str, want: StatusCode) {
+        let routes = Router::new()
+            .route("/slow", get(std::future::pending::<&'static str>))
+            .route("/broken", get(broken))
+            .route("/fine", get(async || "fine"))
+            .layer(from_fn(move |request, next| answer(request, next, limit)));
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        assert_eq!(routes.oneshot(request).await.unwrap().status(), want, "{path}");
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_hangs_or_breaks_is_answered_for() {
+        check(Duration::from_millis(20), "/slow", StatusCode::GATEWAY_TIMEOUT).await;
+        check(REQUEST_TIMEOUT, "/broken", StatusCode::INTERNAL_SERVER_ERROR).await;
+        check(REQUEST_TIMEOUT, "/fine", StatusCode::OK).await;
+    }
 }

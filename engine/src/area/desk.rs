@@ -1,27 +1,29 @@
 //! Where AREAs are written: every change of an AREA, by the API, `area apply`, the samples or another AREA, goes through here. It
 //! reads what is stored, checks the whole new document, seals its secrets, and stores it in one transaction that stands only if the
-//! row has not moved meanwhile.
+//! row has not moved meanwhile. `reading` leads to the checked document, `storing` from it to the row; `apply` takes many at once.
 
 pub mod apply;
+mod reading;
+mod storing;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::check::check;
+use reading::{Change, parsed};
+use storing::{pushed, silent_at, to_json};
+
 use super::diff::{Op, Sides, diff};
-use super::document::{Document, Spelling, merge_patch};
 use super::plan::Plan;
-use super::source::{Watched, every_us};
-use super::{catalog, schema, secrets};
-use crate::clock::{Clock, Micros};
-use crate::ids::{AreaId, AreaNo, IdGen, SourceId, UserId};
+use super::secrets;
+use crate::clock::Clock;
+use crate::ids::{AreaId, AreaNo, IdGen, UserId};
 use crate::limits::CHANGE_TRIES;
 use crate::net::Http;
 use crate::policy::silence_due;
-use crate::port::{FeedKind, Invalid, Services};
-use crate::store::areas::{self, AreaRow, AreaState, Changed, Content, Edit, NewArea, StateChange};
-use crate::store::{Db, accounts, revisions};
+use crate::port::{Invalid, Services};
+use crate::store::areas::{self, AreaRow, AreaState, Changed, NewArea, StateChange};
+use crate::store::{Db, revisions};
 use crate::vault::KeyRing;
 
 /// Why an AREA was not changed.
@@ -62,13 +64,6 @@ pub struct Desk {
     pub clock: Clock,
     /// Makes the ids of rows.
     pub ids: Arc<IdGen>,
-}
-
-/// What a client asks to change of a document.
-enum Change<'a> {
-    Replace(&'a Value),
-    Patch(&'a Value),
-    Rollback(i64),
 }
 
 impl Desk {
@@ -259,42 +254,19 @@ impl Desk {
     ) -> Result<Changed, AreaError> {
         for _ in 0..CHANGE_TRIES {
             let old = self.at(user, id, version).await?;
-            let stored = self.opened(id, &old.body)?;
-            let document = match change {
-                Change::Replace(json) => self.read(user, (*json).clone(), Some(&stored)).await?,
-                Change::Patch(patch) => self.read(user, patched(&old, patch)?, Some(&stored)).await?,
-                Change::Rollback(revision) => self.revision(user, id, *revision).await?,
-            };
+            // Where a key is lost the AREA can still be mended: by sending its secrets again.
+            let stored = self.opened(id, &old.body).ok();
+            let document = self.changed(user, id, change, &old.body, stored.as_ref()).await?;
             let new = to_json(&document)?;
-            if new == stored {
+            if Some(&new) == stored.as_ref() {
                 return Ok(Changed { area: old, sources: Vec::new() });
             }
-            let edit = self.edit(user, id, &stored, &new, &document)?;
+            let edit = self.edit(user, id, stored.as_ref(), &new, &document)?;
             if let Some(done) = settled(areas::edit(&self.db, &old, &edit).await)? {
                 return Ok(done);
             }
         }
         Err(AreaError::Busy)
-    }
-
-    fn edit(
-        &self,
-        user: UserId,
-        id: AreaId,
-        stored: &Value,
-        new: &Value,
-        document: &Document,
-    ) -> Result<Edit, AreaError> {
-        let now = self.clock.micros();
-        let (content, pushed) = self.content(user, id, document)?;
-        let watched = |document: &Value| {
-            let of = |member| document.get("action").and_then(|action| action.get(member)).cloned();
-            ["service", "name", "data", "account"].map(of)
-        };
-        let rejoin = (watched(stored) != watched(new)).then_some(pushed.then_some(now));
-        let silence = |document: &Value| document.pointer("/policy/silence").cloned();
-        let silent = (rejoin.is_some() || silence(stored) != silence(new)).then(|| silent_at(document, now));
-        Ok(Edit { content, rejoin, silent, now })
     }
 
     /// The AREA, if it is at `version`.
@@ -305,126 +277,6 @@ impl Desk {
             _ => Ok(row),
         }
     }
-
-    /// Reads and checks a document that a client sent.
-    async fn read(&self, user: UserId, mut json: Value, stored: Option<&Value>) -> Result<Document, AreaError> {
-        let spelling = Spelling::unify(&mut json).map_err(AreaError::Invalid)?;
-        let read = self.read_unified(user, &mut json, stored).await;
-        read.map_err(|error| match error {
-            AreaError::Invalid(wrong) => AreaError::Invalid(spelling.respell(wrong)),
-            other => other,
-        })
-    }
-
-    async fn read_unified(
-        &self,
-        user: UserId,
-        json: &mut Value,
-        stored: Option<&Value>,
-    ) -> Result<Document, AreaError> {
-        let mut wrong = secrets::keep(json, stored, self.services).err().unwrap_or_default();
-        let document = match Document::read(json) {
-            Ok(document) => document,
-            Err(more) => {
-                wrong.extend(more);
-                return Err(AreaError::Invalid(wrong));
-            }
-        };
-        // What is not kept is told once, and not again as a value of the wrong type.
-        let more = check(&document, self.services, &self.http);
-        let told = |more: &Invalid| !wrong.iter().any(|known| known.pointer == more.pointer);
-        let more: Vec<Invalid> = more.into_iter().filter(told).collect();
-        wrong.extend(more);
-        self.check_accounts(user, &document, &mut wrong).await?;
-        if wrong.is_empty() { Ok(document) } else { Err(AreaError::Invalid(wrong)) }
-    }
-
-    /// Accounts must be the user's own, and of the service's provider.
-    async fn check_accounts(
-        &self,
-        user: UserId,
-        document: &Document,
-        wrong: &mut Vec<Invalid>,
-    ) -> Result<(), AreaError> {
-        let action = [("/action".to_owned(), &document.action.service, document.action.account)];
-        let steps = document.reactions.iter().enumerate();
-        let steps = steps.map(|(i, step)| (format!("/reactions/{i}"), &step.service, step.account));
-        for (at, service, account) in action.into_iter().chain(steps) {
-            let wanted = catalog::service(self.services, service).ok().and_then(|service| service.provider);
-            let (Some(account), Some(wanted)) = (account, wanted) else { continue };
-            if accounts::provider(&self.db, user, account).await?.as_deref() != Some(wanted) {
-                wrong.push(Invalid::new(format!("{at}/account"), format!("must be the id of your {wanted} account")));
-            }
-        }
-        Ok(())
-    }
-
-    /// An earlier revision, checked again: what was right then may be refused today.
-    async fn revision(&self, user: UserId, id: AreaId, revision: i64) -> Result<Document, AreaError> {
-        let found = revisions::get(&self.db, user, id, revision).await?.ok_or(AreaError::NotFound)?;
-        let body = self.opened(id, &found.body)?;
-        self.read(user, body, None).await
-    }
-
-    /// What is stored of a document, and whether what it watches is pushed to us.
-    fn content(&self, user: UserId, area: AreaId, document: &Document) -> Result<(Content, bool), AreaError> {
-        let invalid = |pointer: &str| {
-            let pointer = pointer.to_owned();
-            move |why| AreaError::Invalid(vec![Invalid::new(pointer, why)])
-        };
-        let service = catalog::service(self.services, &document.action.service).map_err(invalid("/action/service"))?;
-        let action = catalog::action(service, &document.action.name).map_err(invalid("/action/name"))?;
-        let schema = schema::of_action(action).map_err(|e| AreaError::Invalid(vec![e.under("/action/data")]))?;
-        let mut data = Value::Object(document.action.data.clone());
-        schema.fill(&mut data);
-        let secret = !schema.marked(super::check::SECRET, &data).is_empty();
-        let account = document.action.account;
-        let watched = Watched { area, user, service, action, account, data: &data, secret };
-        let mut body = to_json(document)?;
-        secrets::seal(&mut body, area, self.services, &self.ring);
-        let content = Content {
-            name: document.name.clone(),
-            body: body.to_string(),
-            every_us: every_us(action, document.action.every.map(|every| every.duration())),
-            source: watched.source(SourceId(self.ids.next()), &self.ring),
-        };
-        Ok((content, pushed(&action.feed.kind)))
-    }
-
-    fn opened(&self, id: AreaId, body: &str) -> Result<Value, AreaError> {
-        let mut document = parsed(body)?;
-        secrets::open(&mut document, id, &self.ring).map_err(|wrong| {
-            let places: Vec<String> = wrong.into_iter().map(|w| format!("{}: {}", w.pointer, w.detail)).collect();
-            AreaError::Unreadable(places.join("; "))
-        })?;
-        Ok(document)
-    }
-}
-
-/// Whether its items come by themselves: there is no baseline to wait for.
-fn pushed(kind: &FeedKind) -> bool {
-    matches!(kind, FeedKind::Hook { .. } | FeedKind::Native)
-}
-
-/// `patch` laid over the AREA as it is shown.
-fn patched(old: &AreaRow, patch: &Value) -> Result<Value, AreaError> {
-    let mut patch = patch.clone();
-    Spelling::unify(&mut patch).map_err(AreaError::Invalid)?;
-    let mut document = Desk::shown(&old.body)?;
-    merge_patch(&mut document, &patch);
-    Ok(document)
-}
-
-fn parsed(body: &str) -> Result<Value, AreaError> {
-    serde_json::from_str(body).map_err(|e| AreaError::Unreadable(e.to_string()))
-}
-
-fn to_json(document: &Document) -> Result<Value, AreaError> {
-    serde_json::to_value(document).map_err(|e| AreaError::Unreadable(e.to_string()))
-}
-
-fn silent_at(document: &Document, now: Micros) -> Option<Micros> {
-    document.policy.as_ref().and_then(|policy| silence_due(policy, now))
 }
 
 /// A change's outcome: `None` where the row moved or two transactions stood in each other's way, so that it is decided again.

@@ -356,3 +356,33 @@ async fn a_request_that_is_taken_up_again_finds_what_it_made() {
         assert_eq!(areas::list(&t.db, ann, None, 9, &Filter::default()).await.unwrap().len(), 1, "{}", t.label);
     }
 }
+
+#[tokio::test]
+async fn an_area_whose_key_is_lost_is_mended_by_sending_its_secrets_again() {
+    for t in databases().await {
+        let (mut desk, ann) = desk(&t).await;
+        let secret = with("/action/data/headers", json!({"authorization": "hunter2"}));
+        let row = made(&desk, ann, secret.clone()).await;
+        desk.ring = crate::vault::KeyRing::generate().unwrap();
+        let Err(AreaError::Invalid(wrong)) = desk.patch(ann, row.id, &json!({"name": "b"}), None).await else {
+            panic!("{}", t.label)
+        };
+        assert_eq!(wrong[0].pointer, "/action/data/headers", "{}", t.label);
+        assert!(desk.pause(ann, row.id, None).await.is_ok(), "{}", t.label);
+        let Err(AreaError::Invalid(wrong)) = desk.resume(ann, row.id, None).await else { panic!("{}", t.label) };
+        assert_eq!(wrong[0].pointer, "/action/data/headers", "{}", t.label);
+        desk.replace(ann, row.id, &secret, None).await.unwrap();
+        assert_eq!(desk.resume(ann, row.id, None).await.unwrap().area.state, AreaState::Active, "{}", t.label);
+    }
+}
+
+#[tokio::test]
+async fn a_patch_is_told_in_its_writers_spelling() {
+    for t in databases().await {
+        let (desk, ann) = desk(&t).await;
+        let row = made(&desk, ann, area()).await;
+        let patch = json!({"reaction": {"service": "http", "name": "write", "data": {}}});
+        let Err(AreaError::Invalid(wrong)) = desk.patch(ann, row.id, &patch, None).await else { panic!("{}", t.label) };
+        assert_eq!(wrong[0].pointer, "/reaction/data/text", "{}", t.label);
+    }
+}
