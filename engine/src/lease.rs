@@ -56,6 +56,8 @@ const RELEASE: &str = "UPDATE leases SET node = NULL WHERE part = $1 AND node = 
 const HELD: &str = "SELECT part, epoch FROM leases WHERE node = $1";
 const LEAVE: &str = "DELETE FROM nodes WHERE no = $1";
 const FORGET: (&str, &str) = clocked!("DELETE FROM nodes WHERE until_at < " NOW " - 86400000000");
+const OWNER: &str =
+    "SELECT n.url FROM sources s JOIN leases l ON l.part = s.part JOIN nodes n ON n.no = l.node WHERE s.id = $1";
 const FLOOR: &str =
     "SELECT CAST(MAX(COALESCE((SELECT MAX(id) FROM events), 0), COALESCE((SELECT MAX(id) FROM runs), 0),
     COALESCE((SELECT MAX(no) FROM areas), 0), COALESCE((SELECT MAX(id) FROM sources), 0)) AS BIGINT)";
@@ -248,6 +250,13 @@ impl Leases {
     fn deadline(&self, started: Instant) -> Option<Instant> {
         matches!(self.db, Db::Postgres(_)).then(|| started + self.lease.mul_f64(OWN_DEADLINE))
     }
+}
+
+/// Where the node that owns a source's partition is reached; `None`: nobody alive owns it, or it said no address.
+pub async fn url_of_owner(db: &Db, source: crate::ids::SourceId) -> Result<Option<String>, StoreError> {
+    let found: Option<(Option<String>,)> =
+        on!(db, pool => sqlx::query_as(OWNER).bind(source).fetch_optional(pool).await)?;
+    Ok(found.and_then(|(url,)| url))
 }
 
 /// The largest id that is stored: where a generator must start above.

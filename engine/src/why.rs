@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::area::plan::Plan;
 use crate::clock::{Micros, from_micros};
 use crate::history::{self, EventView, RunView};
-use crate::ids::{AreaId, AreaNo, EventId, RunId, UserId, born_at};
+use crate::ids::{AreaId, AreaNo, EventId, RunId, SourceId, UserId, born_at};
 use crate::node::{Engine, Standing};
 use crate::on;
 use crate::port::Verdict;
@@ -39,8 +39,17 @@ pub struct Why {
     pub events: Vec<Explained>,
 }
 
+/// What the owner of a source saw of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// The last and the next poll; `None`: it is not polled, or not here.
+    pub poll: Option<Poll>,
+    /// The fault that stands.
+    pub fault: Option<Standing>,
+}
+
 /// The last and the next poll.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Poll {
     /// When the last one began; `None`: none since this node owns the source.
     pub last_at: Option<DateTime<Utc>>,
@@ -77,8 +86,14 @@ pub struct Explained {
     pub run: Option<RunId>,
 }
 
-/// Explains an AREA of `user` by its last `events` events; `None`: the user has no such AREA.
-pub async fn why(engine: &Arc<Engine>, user: UserId, area: AreaId, events: i64) -> sqlx::Result<Option<Why>> {
+/// Explains an AREA of `user` by its last `events` events and what the owner of its source saw; `None`: the user has no such AREA.
+pub async fn why(
+    engine: &Arc<Engine>,
+    user: UserId,
+    area: AreaId,
+    events: i64,
+    seen: impl AsyncFnOnce(SourceId) -> Option<Seen>,
+) -> sqlx::Result<Option<Why>> {
     let Some(row) = areas::get(&engine.db, user, area).await? else { return Ok(None) };
     let recent = history::events_of(&engine.db, user, row.source_id, None, events).await?;
     let mut explained = Vec::with_capacity(recent.len());
@@ -89,27 +104,31 @@ pub async fn why(engine: &Arc<Engine>, user: UserId, area: AreaId, events: i64) 
             None => without_run(engine, &row, &event).await?,
         });
     }
+    let seen = seen(row.source_id).await.unwrap_or_default();
     Ok(Some(Why {
         state: row.state,
         reason: row.reason.clone(),
         joined_at: row.joined_at.map(from_micros),
-        poll: poll(engine, &row),
-        fault: engine.standing(row.source_id),
+        poll: seen.poll,
+        fault: seen.fault,
         failed_runs: row.failures,
         events: explained,
     }))
 }
 
-fn poll(engine: &Engine, row: &AreaRow) -> Option<Poll> {
-    let (slot, next) = engine.schedule_of(row.source_id)?;
-    Some(Poll {
-        last_at: (slot.polled_s > 0).then(|| from_micros(i64::from(slot.polled_s) * 1_000_000)),
-        answer: engine.answer_of(row.source_id).map(|a| a.to_string()),
-        items: slot.items,
-        took_ms: slot.took_ms,
-        next_at: next.map(from_micros),
-        faults: slot.faults,
-    })
+impl Engine {
+    /// What this node saw of a source; nothing of one that it does not own.
+    pub fn seen(&self, source: SourceId) -> Seen {
+        let poll = self.schedule_of(source).map(|(slot, next)| Poll {
+            last_at: (slot.polled_s > 0).then(|| from_micros(i64::from(slot.polled_s) * 1_000_000)),
+            answer: self.answer_of(source).map(|a| a.to_string()),
+            items: slot.items,
+            took_ms: slot.took_ms,
+            next_at: next.map(from_micros),
+            faults: slot.faults,
+        });
+        Seen { poll, fault: self.standing(source) }
+    }
 }
 
 fn explained(event: &EventView, verdict: &'static str, why: impl Into<String>) -> Explained {

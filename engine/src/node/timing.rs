@@ -19,6 +19,8 @@ const SET_BACK: Micros = 2_000_000;
 const BATCH: usize = 1_000;
 /// Sources that are read ahead at most.
 const SOON: usize = 20_000;
+/// How long polls wait for a backlog that is full, before they look again.
+const BACKLOG_NAP: Micros = 200_000;
 /// How long to wait when the database does not answer a read.
 const AWAY: Micros = 500_000;
 
@@ -30,6 +32,11 @@ pub async fn poll_who_is_due(engine: Arc<Engine>) {
         seen = noticed(&engine, seen, &mut soon).await;
         let mut wait_until = read_ahead(&engine, &mut soon).await;
         let now = engine.clock.micros();
+        if super::lock(&engine.queue).len() >= engine.limits.backlog {
+            // What is open is worked off first; who is due waits.
+            engine.clock.nap_until(now + BACKLOG_NAP).await;
+            continue;
+        }
         while let Some(entry) = soon.first_entry() {
             if entry.key().0 > now {
                 wait_until = wait_until.min(entry.key().0);

@@ -214,7 +214,11 @@ async fn conditions_filter_and_why_says_which_value() {
         let mut why = Value::Null;
         stage
             .until("fired", async || {
-                let said = engine::why::why(&stage.engine, stage.user, id, 10).await.unwrap().unwrap();
+                let said =
+                    engine::why::why(&stage.engine, stage.user, id, 10, async |source| Some(stage.engine.seen(source)))
+                        .await
+                        .unwrap()
+                        .unwrap();
                 why = serde_json::to_value(said).unwrap();
                 why["events"][0]["why"] == "every step is done"
             })
@@ -224,7 +228,7 @@ async fn conditions_filter_and_why_says_which_value() {
         assert_eq!(why["events"][1]["values"][0], json!(["event.kind", "k"]), "{name}: {why}");
         assert_eq!(why["poll"]["answer"], "200", "{name}: {why}");
         let other = UserId::new();
-        assert!(engine::why::why(&stage.engine, other, id, 10).await.unwrap().is_none());
+        assert!(engine::why::why(&stage.engine, other, id, 10, async |_| None).await.unwrap().is_none());
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }

@@ -5,6 +5,7 @@ pub mod areas;
 pub mod events;
 pub mod hooks;
 pub mod operations;
+pub mod peers;
 pub mod revisions;
 pub mod runs;
 pub mod services;
@@ -42,6 +43,8 @@ pub fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(trials::backtest))
         .routes(routes!(events::list))
         .routes(routes!(hooks::receive))
+        // Between nodes: not part of the API that is described.
+        .route("/internal/sources/{id}", axum::routing::get(peers::seen))
         .routes(routes!(services::list))
         .routes(routes!(services::get))
         .routes(routes!(about::about))

@@ -31,7 +31,8 @@ pub async fn why(
     query: Query,
 ) -> Result<Json<Value>, Problem> {
     let limit = query.only(&["limit"])?.limit()?;
-    let why = engine::why::why(&app.engine, caller.user, path.area()?, limit).await?;
+    let seen = async |source| super::peers::ask(&app.engine, source).await;
+    let why = engine::why::why(&app.engine, caller.user, path.area()?, limit, seen).await?;
     let why = why.ok_or_else(|| Problem::no("AREA"))?;
     serde_json::to_value(why).map(Json).map_err(Problem::internal)
 }
