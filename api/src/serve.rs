@@ -49,8 +49,18 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
     let stop = stop_when_told();
     announce(&parts.settings);
     let app = App::new(Arc::clone(&parts.engine), parts.settings.public_url(), parts.metrics.clone());
-    serve_http(parts.listener, rest::router(Arc::new(app)), stop).await?;
-    parts.engine.stop(parts.settings.node.drain.duration()).await;
+    let serving = async {
+        let served = serve_http(parts.listener, rest::router(Arc::new(app)), stop.clone()).await;
+        stop.cancel();
+        served
+    };
+    // No new polls from the first moment on, while open requests still get their answers.
+    let draining = async {
+        stop.cancelled().await;
+        parts.engine.stop(parts.settings.node.drain.duration()).await;
+    };
+    let (served, ()) = tokio::join!(serving, draining);
+    served?;
     parts.engine.db.close().await;
     drop(parts.lock);
     tracing::info!("stopped");

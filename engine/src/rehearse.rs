@@ -90,6 +90,13 @@ pub async fn dry_run(plan: &Plan, http: &Http, clock: &Clock, limits: &Limits) -
     Ok(DryRun { answer: page.answer, more: page.more, items: items.collect() })
 }
 
+/// What would become of the sample event of the action's spec: for actions whose events come by themselves, and for polls that
+/// brought none.
+pub fn on_sample(plan: &Plan, clock: &Clock, limits: &Limits) -> Rehearsed {
+    let event = serde_json::from_str(plan.action.sample_event).unwrap_or_default();
+    rehearse(plan, "sample", &event, clock.micros(), limits)
+}
+
 fn rehearse(plan: &Plan, key: &str, event: &Value, now: Micros, limits: &Limits) -> Rehearsed {
     let judged = judge(plan, event, now);
     let fires = judged.why.is_none();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use engine::area::diff::Op;
 use engine::area::{ApplyError, ApplyStep, AreaError, Desk, What, secrets};
-use engine::port::Invalid;
+use engine::port::{Invalid, Services};
 use engine::store::people::User;
 use serde_json::{Value, json};
 
@@ -44,10 +44,7 @@ pub struct Apply {
 
 impl Apply {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
-        let files = read(&self.path).map_err(|e| match e {
-            ReadError::File(path, e) => Failure::file(&path, &e),
-            ReadError::Text(why) => Failure::new(Code::Invalid, why),
-        })?;
+        let files = read(&self.path)?;
         let db = context.db().await?;
         let done = async {
             let user = owner::of(&db, self.user.as_deref()).await?;
@@ -59,7 +56,7 @@ impl Apply {
     }
 
     async fn apply(&self, desk: &Desk, user: &User, mut files: Vec<FileDocument>) -> Result<(), Failure> {
-        from_environment(desk, &mut files)?;
+        from_environment(desk.services, &mut files)?;
         let (places, documents): (Vec<String>, Vec<Value>) = files.into_iter().map(|f| (f.place, f.json)).unzip();
         let steps = desk.plan_apply(user.id, &documents, self.prune).await.map_err(|e| match e {
             ApplyError::Invalid(wrong) => wrong_places(&places, wrong),
@@ -121,10 +118,10 @@ fn shown(op: &Op) -> String {
 }
 
 /// Puts what the environment holds in the place of each `{"$env": "NAME"}`.
-fn from_environment(desk: &Desk, files: &mut [FileDocument]) -> Result<(), Failure> {
+pub(super) fn from_environment(services: Services, files: &mut [FileDocument]) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     for (i, file) in files.iter_mut().enumerate() {
-        let looked = secrets::from_env(&mut file.json, desk.services, |name| std::env::var(name).ok());
+        let looked = secrets::from_env(&mut file.json, services, |name| std::env::var(name).ok());
         wrong.extend(looked.err().map(|more| (i, more)));
     }
     if wrong.is_empty() {
@@ -135,7 +132,7 @@ fn from_environment(desk: &Desk, files: &mut [FileDocument]) -> Result<(), Failu
 }
 
 /// Says everything that is wrong, each with its file and JSON pointer, and sums it up.
-fn wrong_places(places: &[String], wrong: Vec<(usize, Vec<Invalid>)>) -> Failure {
+pub(super) fn wrong_places(places: &[String], wrong: Vec<(usize, Vec<Invalid>)>) -> Failure {
     for (index, Invalid { pointer, detail }) in wrong.iter().flat_map(|(i, all)| all.iter().map(move |w| (*i, w))) {
         let place = places.get(index).map_or("", String::as_str);
         let hash = if place.contains('#') || pointer.is_empty() { "" } else { "#" };
@@ -143,6 +140,15 @@ fn wrong_places(places: &[String], wrong: Vec<(usize, Vec<Invalid>)>) -> Failure
     }
     let (bad, all) = (wrong.len(), places.len());
     Failure::new(Code::Invalid, format!("{bad} of {all} AREAs are wrong; nothing was changed"))
+}
+
+impl From<ReadError> for Failure {
+    fn from(e: ReadError) -> Self {
+        match e {
+            ReadError::File(path, e) => Self::file(&path, &e),
+            ReadError::Text(why) => Self::new(Code::Invalid, why),
+        }
+    }
 }
 
 impl From<AreaError> for Failure {

@@ -7,6 +7,7 @@ mod catalog;
 mod check;
 mod completions;
 mod context;
+mod dry_run;
 mod export;
 mod failure;
 mod migrate;
@@ -62,6 +63,7 @@ enum Command {
     Token(token::Token),
     Apply(apply::Apply),
     Export(export::Export),
+    DryRun(dry_run::DryRun),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Completions(completions::Completions),
@@ -99,6 +101,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(c) => c.run(&context).await,
         Command::Apply(c) => c.run(&context).await,
         Command::Export(c) => c.run(&context).await,
+        Command::DryRun(c) => c.run(&context).await,
         Command::Backup(c) => c.run(&context).await,
         Command::Restore(c) => c.run(&context).await,
         Command::Completions(c) => c.run(),

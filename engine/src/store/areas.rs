@@ -130,6 +130,34 @@ pub struct AreaRow {
     pub updated_at: Micros,
 }
 
+impl AreaRow {
+    /// The row of an AREA that is not stored: `Desk::planned` makes a plan for it.
+    pub fn unsaved(user_id: UserId, now: Micros) -> Self {
+        Self {
+            no: AreaNo(0),
+            id: AreaId::new(),
+            user_id,
+            name: String::new(),
+            state: AreaState::Active,
+            reason: None,
+            revision: 0,
+            version: 0,
+            body: String::new(),
+            source_id: SourceId(0),
+            every_us: None,
+            joined_at: None,
+            mark: None,
+            policy: None,
+            failures: 0,
+            failing_at: None,
+            silent_at: None,
+            applied: false,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// The body may say more of a user than a log should keep.
 impl std::fmt::Debug for AreaRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -3,6 +3,7 @@
 mod apply;
 mod backup;
 mod catalog;
+mod dry_run;
 mod people;
 mod restore;
 mod serve;
