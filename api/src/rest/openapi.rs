@@ -34,6 +34,10 @@ pub fn document(paths: utoipa::openapi::OpenApi, app: &App) -> Value {
         }},
         "schemas": schemas(),
     });
+    // HEAD is as GET or POST without a body, and one function has one operation id.
+    for (_, path) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
+        path.as_object_mut().map(|methods| methods.remove("head"));
+    }
     for operation in operations(&mut document) {
         if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
             responses.insert("default".into(), json!({"$ref": "#/components/responses/Problem"}));
