@@ -9,13 +9,13 @@ pub fn write(list: &str, at: i64) -> String {
     URL_SAFE_NO_PAD.encode(format!("{list}:{at}"))
 }
 
-/// What [`write`] wrote for the same list.
+/// What [`write()`] wrote for the same list.
 pub fn read(list: &str, text: &str) -> Option<i64> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     text.strip_prefix(list)?.strip_prefix(':')?.parse().ok()
 }
 
-/// As [`write`], for a list whose place is two numbers.
+/// As [`write()`], for a list whose place is two numbers.
 pub fn write_pair(list: &str, at: (i64, i64)) -> String {
     URL_SAFE_NO_PAD.encode(format!("{list}:{}:{}", at.0, at.1))
 }
