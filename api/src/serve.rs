@@ -152,7 +152,7 @@ fn announce(settings: &Settings) {
         return tracing::info!(%listen, url, %database, "serving");
     }
     println!("AREA Runner {} on {listen}, database {database}", env!("CARGO_PKG_VERSION"));
-    println!("  page   {url}/\n  docs   {url}/docs\n  token  area token create --email you@example.org");
+    println!("  docs   {url}/docs\n  token  area token create --email you@example.org");
 }
 
 #[cfg(unix)]

@@ -54,6 +54,7 @@ const CLAIM_POSTGRES: &str = "WITH free AS (SELECT part FROM leases WHERE node I
 const FREE_MINE: &str = "UPDATE leases SET node = NULL WHERE node = $1";
 const RELEASE: &str = "UPDATE leases SET node = NULL WHERE part = $1 AND node = $2 AND epoch = $3";
 const HELD: &str = "SELECT part, epoch FROM leases WHERE node = $1";
+const ALONE: &str = "DELETE FROM nodes";
 const LEAVE: &str = "DELETE FROM nodes WHERE no = $1";
 const FORGET: (&str, &str) = clocked!("DELETE FROM nodes WHERE until_at < " NOW " - 86400000000");
 const OWNER: &str =
@@ -112,6 +113,10 @@ impl Leases {
         let started = Instant::now();
         let span = self.span();
         let (now, sql) = (self.clock.micros(), self.choose(ARRIVE));
+        if matches!(self.db, Db::Sqlite { .. }) {
+            // The data folder's lock is ours: whoever is in these rows is dead, whatever its name was.
+            on_write!(&self.db, pool => sqlx::query(ALONE).execute(pool).await.map(drop))?;
+        }
         let mut tries = 0;
         let no = loop {
             let row: sqlx::Result<(i64,)> = on_write!(&self.db, pool => sqlx::query_as(sql).bind(now).bind(span).bind(&self.name)

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::response::Redirect;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::routing::get;
 use base64::Engine;
@@ -18,7 +19,7 @@ use crate::catalog;
 
 const STYLE: &str = include_str!("docs.css");
 
-/// The two routes.
+/// The two routes, and the way to them from `/`.
 pub fn routes(described: &Arc<Value>, app: &App) -> Router<Arc<App>> {
     let json = Arc::new(described.to_string());
     let page = Arc::new(page(described, app.desk.services));
@@ -34,7 +35,8 @@ pub fn routes(described: &Arc<Value>, app: &App) -> Router<Arc<App>> {
             [(CONTENT_TYPE, "text/html; charset=utf-8".to_owned()), (CONTENT_SECURITY_POLICY, csp.to_string())];
         std::future::ready((headers, page.to_string()))
     };
-    Router::new().route("/openapi.json", get(json)).route("/docs", get(page))
+    let home = || std::future::ready(Redirect::to("/docs"));
+    Router::new().route("/", get(home)).route("/openapi.json", get(json)).route("/docs", get(page))
 }
 
 fn page(described: &Value, services: &[&Service]) -> String {

@@ -15,6 +15,9 @@ const IDEMPOTENCY: Micros = 24 * 3_600 * 1_000_000;
 
 const RUNS: &str = "DELETE FROM runs WHERE id IN
     (SELECT id FROM runs WHERE id < $1 AND ended_at IS NOT NULL ORDER BY id LIMIT $2)";
+/// An AREA may be deleted at the moment in which a run of it is born.
+const ORPHANS: &str = "DELETE FROM runs WHERE id IN (SELECT r.id FROM runs r WHERE r.ended_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM areas a WHERE a.no = r.area_no) LIMIT $1)";
 const OLDEST_OPEN: &str = "SELECT MIN(event_id) FROM runs WHERE ended_at IS NULL";
 const EVENTS: &str = "DELETE FROM events WHERE id IN
     (SELECT id FROM events WHERE id < $1 AND undecided IS NULL ORDER BY id LIMIT $2)";
@@ -30,6 +33,7 @@ const KEYS: &str = "DELETE FROM idempotency_keys WHERE created_at < $1";
 pub async fn step(db: &Db, now: Micros, limits: &Limits) -> sqlx::Result<u64> {
     let kept = |age: std::time::Duration| first_id_at(now - i64::try_from(age.as_micros()).unwrap_or(now));
     let mut gone = execute(db, RUNS, &[kept(limits.keep_runs), STEP]).await?;
+    gone += execute(db, ORPHANS, &[STEP]).await?;
     let (oldest,): (Option<i64>,) = crate::on!(db, pool => sqlx::query_as(OLDEST_OPEN).fetch_one(pool).await)?;
     let before = kept(limits.keep_events).min(oldest.unwrap_or(i64::MAX));
     gone += execute(db, EVENTS, &[before, STEP]).await?;
