@@ -70,7 +70,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
         Ok(None) => return HookAnswer::Gone,
         Err(_) => return HookAnswer::Away,
     };
-    let mut tries = 0;
+    let (mut tries, mut ours) = (0, true);
     loop {
         let Ok(watchers) = engine.plans.watchers(source).await else { return HookAnswer::Away };
         let Some(watcher) = watchers.all.iter().find(|w| w.plan.id == area) else { return HookAnswer::Gone };
@@ -85,7 +85,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
             return HookAnswer::TooMany;
         }
         let paused = watcher.state == AreaState::Paused;
-        match record(engine, source, part, &watchers, item).await {
+        match record(engine, source, (part, ours), &watchers, item).await {
             Ok(event) if paused => return HookAnswer::Dropped(event),
             Ok(event) => return HookAnswer::Accepted(event),
             Err(Refused::Duplicate(_)) => return HookAnswer::Duplicate,
@@ -93,8 +93,8 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
                 tries += 1;
                 engine.plans.forget(source);
             }
-            // The partition was lost between the look and the commit: appended undecided on the next turn.
-            Err(Refused::Lost) if tries < DECIDE_AGAIN => tries += 1,
+            // The partition was lost, and this node does not know it yet: the new owner decides.
+            Err(Refused::Lost) if ours => ours = false,
             Err(Refused::Broken(why)) => return HookAnswer::Malformed(why),
             Err(_) => return HookAnswer::Away,
         }
@@ -123,11 +123,11 @@ fn context<'a>(params: &'a serde_json::Value, request: &Request<'a>, now: DateTi
     }
 }
 
-/// Records an item of a hook: decided here, or appended for the owner.
+/// Records an item of a hook: decided here if the partition is ours, or appended for its owner.
 async fn record(
     engine: &Arc<Engine>,
     source: SourceId,
-    part: i64,
+    (part, ours): (i64, bool),
     watchers: &Watchers,
     item: HookItem,
 ) -> Result<EventId, Refused> {
@@ -144,7 +144,7 @@ async fn record(
         only_area: None,
         depth: 0,
     };
-    let Some(proof) = engine.leases.proof(part) else {
+    let Some(proof) = engine.leases.proof(part).filter(|_| ours) else {
         event.undecided = Some(part);
         engine.ledger.commit(Unit { events: vec![event], ..Unit::default() }).await?;
         engine.wake(Wake::Undecided { part }).await;

@@ -3,7 +3,7 @@
 //! past its own, earlier, monotonic deadline. On SQLite there is one node (the data folder's lock makes it so): it takes
 //! everything at start and lives for ever, through the same rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -86,10 +86,14 @@ pub struct Leases {
     url: Option<String>,
     lease: Duration,
     state: RwLock<State>,
+    /// Rounds and releases one after the other: what a round reads must still be so when it is believed.
+    changing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Partitions that are being handed over: they are named once.
+    leaving: HashSet<i64>,
     node: i64,
     held: HashMap<i64, i64>,
     deadline: Option<Instant>,
@@ -104,7 +108,8 @@ impl Leases {
         url: Option<String>,
         lease: Duration,
     ) -> Result<Self, StoreError> {
-        let leases = Self { db, clock, name, url, lease, state: RwLock::default() };
+        let leases =
+            Self { db, clock, name, url, lease, state: RwLock::default(), changing: tokio::sync::Mutex::default() };
         leases.register().await?;
         Ok(leases)
     }
@@ -132,7 +137,7 @@ impl Leases {
         let forget = self.choose(FORGET);
         on_write!(&self.db, pool => sqlx::query(forget).bind(now).execute(pool).await.map(drop))?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State { node: no, held: HashMap::new(), deadline: self.deadline(started) };
+        *state = State { node: no, deadline: self.deadline(started), ..State::default() };
         Ok(())
     }
 
@@ -155,13 +160,17 @@ impl Leases {
         self.state.read().unwrap_or_else(PoisonError::into_inner).held.contains_key(&part)
     }
 
-    /// The partitions that are ours.
+    /// The partitions that are ours, in order.
     pub fn held(&self) -> Vec<i64> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).held.keys().copied().collect()
+        let mut held: Vec<i64> =
+            self.state.read().unwrap_or_else(PoisonError::into_inner).held.keys().copied().collect();
+        held.sort_unstable();
+        held
     }
 
     /// One round: heartbeat, see what was lost, take what is free up to a fair share, name what is over it.
     pub async fn round(&self) -> Result<Changes, StoreError> {
+        let _one = self.changing.lock().await;
         let started = Instant::now();
         let mut changes = Changes::default();
         if !self.beat().await? {
@@ -186,16 +195,30 @@ impl Leases {
         let mut over: Vec<i64> = held.keys().copied().collect();
         over.sort_unstable();
         changes.surplus = over.split_off(over.len().min(usize::try_from(share).unwrap_or(usize::MAX)));
+        changes.gained.sort_unstable();
+        state.leaving.retain(|part| held.contains_key(part));
+        changes.surplus.retain(|part| state.leaving.insert(*part));
         state.held = held;
         state.deadline = self.deadline(started);
         Ok(changes)
     }
 
+    /// One heartbeat, and nothing else: for a node that drains. What was lost is lost.
+    pub async fn stay(&self) -> Result<(), StoreError> {
+        let started = Instant::now();
+        if self.beat().await? {
+            self.state.write().unwrap_or_else(PoisonError::into_inner).deadline = self.deadline(started);
+        }
+        Ok(())
+    }
+
     /// Lets go of partitions whose work is finished.
     pub async fn release(&self, parts: &[i64]) -> Result<(), StoreError> {
+        let _one = self.changing.lock().await;
         for &part in parts {
             let held = {
                 let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+                state.leaving.remove(&part);
                 state.held.remove(&part).map(|epoch| (state.node, epoch))
             };
             if let Some((node, epoch)) = held {

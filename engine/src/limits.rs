@@ -64,6 +64,8 @@ pub struct Limits {
     pub plans_cached: u64,
     /// How long to wait for a database that does not answer.
     pub away: Duration,
+    /// How often a node looks for what a lost wake left behind.
+    pub scan: Duration,
     /// How long events are kept.
     pub keep_events: Duration,
     /// How long runs that ended are kept.
@@ -98,6 +100,7 @@ impl Default for Limits {
             catch_up: 1_000,
             plans_cached: 20_000,
             away: Duration::from_millis(500),
+            scan: Duration::from_secs(30),
             keep_events: DAY * 30,
             keep_runs: DAY * 30,
             keep_revisions: 100,

@@ -25,7 +25,8 @@ const CURRENT: &str = concat!("SELECT ", area_columns!(), " FROM areas a WHERE a
 const AT_REVISION: &str = "SELECT a.no, a.id, a.user_id, a.name, a.state, a.reason, r.revision, a.version, r.body, a.source_id,
     a.every_us, a.joined_at, a.mark, a.policy, a.failures, a.failing_at, a.silent_at, a.applied, a.created_at, a.updated_at
     FROM areas a JOIN area_revisions r ON r.area_no = a.no WHERE a.no = $1 AND r.revision = $2";
-const JOINING: &str = "SELECT DISTINCT source_id FROM areas WHERE joined_at IS NULL AND state <> 'paused'";
+const JOINING: &str = "SELECT DISTINCT a.source_id, s.part FROM areas a JOIN sources s ON s.id = a.source_id
+    WHERE a.joined_at IS NULL AND a.state <> 'paused'";
 const IS_JOINING: &str = "SELECT COUNT(*) FROM areas WHERE source_id = $1 AND joined_at IS NULL AND state <> 'paused'";
 const FAILING: &str = "SELECT no, failures, failing_at FROM areas WHERE failures > 0";
 
@@ -175,10 +176,9 @@ impl Plans {
     }
 }
 
-/// The sources on which some AREA's baseline is open.
-pub async fn joining(db: &Db) -> sqlx::Result<Vec<SourceId>> {
-    let rows: Vec<(SourceId,)> = on!(db, pool => sqlx::query_as(JOINING).fetch_all(pool).await)?;
-    Ok(rows.into_iter().map(|(source,)| source).collect())
+/// The sources on which some AREA's baseline is open, with their partitions.
+pub async fn joining(db: &Db) -> sqlx::Result<Vec<(SourceId, i64)>> {
+    on!(db, pool => sqlx::query_as(JOINING).fetch_all(pool).await)
 }
 
 /// The AREAs whose last run failed: how often in a row, and since when.

@@ -36,8 +36,11 @@ struct Went {
 /// Polls `row`'s source and puts it back into the schedule.
 pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
     let Some((_, _, feed)) = engine.feed(&row.service, &row.feed) else { return };
-    let began = Instant::now();
     let at = engine.clock.micros();
+    if engine.leases.proof(row.part).is_none() {
+        return not_ours(engine, &row, at);
+    }
+    let began = Instant::now();
     let went = pages(engine, &mut row, feed, at).await;
     let took = u16::try_from(began.elapsed().as_millis()).unwrap_or(u16::MAX);
     metrics::counter!("area_polls_total", "service" => row.service.clone()).increment(1);
@@ -65,6 +68,16 @@ pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
         slot.polled_s = u32::try_from(at / 1_000_000).unwrap_or(0);
     });
     engine.poll_finished();
+}
+
+/// The partition is another node's, or this one may start nothing for it just now.
+fn not_ours(engine: &Engine, row: &SourceRow, now: Micros) {
+    if engine.leases.holds(row.part) {
+        engine.due().finished(row.id, Some(now + engine.limits.away_micros()), now, |_| {});
+        engine.poll_finished();
+    } else {
+        engine.due().remove(row.id);
+    }
 }
 
 /// Why a poll came to no good end.

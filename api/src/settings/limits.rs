@@ -77,6 +77,8 @@ section!(
         plans_cached: u64,
         /// How long to wait before a database that does not answer is asked again.
         away: Span,
+        /// How often a node looks for what a lost wake left behind.
+        scan: Span,
     }
 );
 

@@ -18,8 +18,6 @@ use crate::{on, store::Db};
 
 /// How often cursors that moved without items are written.
 const CURSORS_EVERY: Duration = Duration::from_secs(3_600);
-/// How often somebody looks for what a lost wake left behind.
-const SCAN_EVERY: Duration = Duration::from_secs(30);
 /// How often silence is looked for.
 const SILENCE_EVERY: Duration = Duration::from_secs(15);
 /// How often retention takes its next small steps.
@@ -51,14 +49,21 @@ pub async fn keep_house(engine: Arc<Engine>) {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     };
-    let (mut cursors, mut scan) = (every(CURSORS_EVERY), every(SCAN_EVERY));
+    let (mut cursors, mut scan) = (every(CURSORS_EVERY), every(engine.limits.scan));
     let (mut silence, mut retention) = (every(SILENCE_EVERY), every(RETENTION_EVERY));
     cursors.reset();
     retention.reset();
+    let mut place = (-1, 0, RunId(0));
     loop {
         tokio::select! {
             _ = cursors.tick() => engine.write_cursors(&engine.leases.held()).await,
-            _ = scan.tick() => slow_scan(&engine).await,
+            _ = scan.tick() => {
+                slow_scan(&engine).await;
+                match crate::react::find_forgotten(&engine, place).await {
+                    Ok(next) => place = next,
+                    Err(error) => tracing::warn!(%error, "the slow scan could not look for forgotten runs"),
+                }
+            }
             _ = silence.tick() => raise_silence(&engine).await,
             _ = retention.tick() => purge(&engine).await,
             () = engine.stop.cancelled() => return,
@@ -82,7 +87,8 @@ async fn slow_scan(engine: &Arc<Engine>) {
         Ok(sources) => {
             let unknown: Vec<SourceId> = {
                 let joining = lock(&engine.joining);
-                sources.into_iter().filter(|source| !joining.contains(source)).collect()
+                let ours = sources.into_iter().filter(|(_, part)| engine.leases.holds(*part)).map(|(source, _)| source);
+                ours.filter(|source| !joining.contains(source)).collect()
             };
             for source in unknown {
                 engine.plans.forget(source);

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Engine, take_over};
 
-/// Keeps this node alive and its partitions in step with the rows.
+/// Keeps this node alive and its partitions in step with the rows. Nothing that takes long is done here: a heartbeat that waits
+/// for a hand-over would lose what is left.
 pub async fn keep(engine: Arc<Engine>) {
     loop {
         match engine.leases.round().await {
@@ -12,14 +13,15 @@ pub async fn keep(engine: Arc<Engine>) {
                 if !changes.lost.is_empty() {
                     take_over::drop_parts(&engine, &changes.lost);
                 }
-                if !changes.surplus.is_empty() {
-                    take_over::hand_over(&engine, &changes.surplus).await;
-                }
                 let gained: Vec<i64> =
                     changes.gained.iter().copied().filter(|part| !changes.surplus.contains(part)).collect();
+                if !changes.surplus.is_empty() {
+                    let node = Arc::clone(&engine);
+                    engine.spawn(async move { take_over::hand_over(&node, &changes.surplus).await });
+                }
                 if !gained.is_empty() {
                     let node = Arc::clone(&engine);
-                    engine.tasks.spawn(async move { take_over::take(&node, &gained).await });
+                    engine.spawn(async move { take_over::take(&node, &gained).await });
                 }
             }
             Err(error) => tracing::warn!(%error, "cannot keep the lease; what is due waits"),
@@ -28,5 +30,15 @@ pub async fn keep(engine: Arc<Engine>) {
             () = tokio::time::sleep(engine.leases.beat_every()) => {}
             () = engine.stop.cancelled() => return,
         }
+    }
+}
+
+/// Keeps a node that drains alive: what is in flight may still be recorded.
+pub async fn stay(engine: &Engine) {
+    loop {
+        if let Err(error) = engine.leases.stay().await {
+            tracing::warn!(%error, "cannot keep the lease while draining");
+        }
+        tokio::time::sleep(engine.leases.beat_every()).await;
     }
 }

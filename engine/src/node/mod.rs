@@ -15,6 +15,7 @@ pub(crate) use take_over::{hash, instant_of};
 pub use wake::{Wake, announce};
 
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -109,8 +110,11 @@ pub struct Engine {
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     loops: TaskTracker,
+    /// Everything ends at once.
+    halted: CancellationToken,
+    writer: tokio::task::AbortHandle,
     /// What each running run listens to for its end.
-    going: Mutex<HashMap<RunId, CancellationToken>>,
+    pub(crate) going: Mutex<HashMap<RunId, CancellationToken>>,
     /// What sources answered last, for `why`; only of those that somebody asked about or that failed.
     answers: moka::sync::Cache<SourceId, Arc<str>>,
     pub(crate) hook_targets: moka::sync::Cache<AreaId, (SourceId, i64)>,
@@ -155,7 +159,7 @@ impl Engine {
         let floor = id_floor(&parts.db).await?;
         let leases = Leases::arrive(parts.db.clone(), parts.clock.clone(), parts.name, parts.url, parts.lease).await?;
         let ids = Arc::new(IdGen::new(parts.clock.clone(), leases.node(), floor));
-        let (ledger, _writer) = Ledger::start(parts.db.clone());
+        let (ledger, writer) = Ledger::start(parts.db.clone());
         let (wakes, heard) = mpsc::channel(WAKES);
         let plans = Plans::new(parts.db.clone(), parts.services, parts.ring.clone(), parts.limits.plans_cached);
         let engine = Self {
@@ -176,6 +180,8 @@ impl Engine {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             loops: TaskTracker::new(),
+            halted: CancellationToken::new(),
+            writer: writer.abort_handle(),
             going: Mutex::default(),
             answers: moka::sync::Cache::new(parts.limits.plans_cached),
             hook_targets: moka::sync::Cache::new(parts.limits.plans_cached),
@@ -196,33 +202,54 @@ impl Engine {
 
     /// Sets every loop going. They end by `stop`.
     pub fn run(self: &Arc<Self>, wakes: Wakes) {
-        self.loops.spawn(lease::keep(Arc::clone(self)));
-        self.loops.spawn(wake::hear(Arc::clone(self), wakes.0));
+        self.turn(lease::keep(Arc::clone(self)));
+        self.turn(wake::hear(Arc::clone(self), wakes.0));
         if matches!(self.db, Db::Postgres(_)) {
-            self.loops.spawn(wake::listen(Arc::clone(self)));
+            self.turn(wake::listen(Arc::clone(self)));
         } else {
-            self.loops.spawn(outside::look(Arc::clone(self)));
+            self.turn(outside::look(Arc::clone(self)));
         }
-        self.loops.spawn(timing::poll_who_is_due(Arc::clone(self)));
-        self.loops.spawn(crate::react::serve(Arc::clone(self)));
-        self.loops.spawn(housekeeping::keep_house(Arc::clone(self)));
+        self.turn(timing::poll_who_is_due(Arc::clone(self)));
+        self.turn(crate::react::serve(Arc::clone(self)));
+        self.turn(housekeeping::keep_house(Arc::clone(self)));
     }
 
-    /// Drains: no new polls and runs; what is in flight finishes, or is handed back after `within`; cursors are written; the
-    /// partitions are let go.
+    fn turn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.loops.spawn(self.halted.clone().run_until_cancelled_owned(work));
+    }
+
+    /// Work that `stop` waits for.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(self.halted.clone().run_until_cancelled_owned(work));
+    }
+
+    /// Drains: no new polls and runs; what is in flight finishes, or ends unfinished after `within` and is the next owner's;
+    /// cursors are written; the partitions are let go.
     pub async fn stop(&self, within: Duration) {
         self.stop.cancel();
         self.loops.close();
         self.loops.wait().await;
         self.tasks.close();
-        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
+        let drained = tokio::select! {
+            drained = tokio::time::timeout(within, self.tasks.wait()) => drained,
+            () = lease::stay(self) => Ok(()),
+        };
+        if drained.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "not everything in flight finished in time; it is handed back");
         }
+        self.halted.cancel();
         let held = self.leases.held();
         self.write_cursors(&held).await;
         if let Err(error) = self.leases.leave().await {
             tracing::warn!(%error, "could not let go of the partitions; they run out by themselves");
         }
+    }
+
+    /// Ends everything at once, as a loss of power would: nothing is finished, nothing written, nothing let go.
+    pub fn halt(&self) {
+        self.stop.cancel();
+        self.halted.cancel();
+        self.writer.abort();
     }
 
     /// What happens to runs from now on.
@@ -294,17 +321,6 @@ impl Engine {
         let next = self.due().next();
         if next.is_some_and(|next| next < self.looks_at.load(Ordering::Relaxed)) {
             self.due_changed.notify_one();
-        }
-    }
-
-    pub(crate) fn going(&self) -> MutexGuard<'_, HashMap<RunId, CancellationToken>> {
-        lock(&self.going)
-    }
-
-    /// Tells a run that is going that it was ended.
-    pub(crate) fn cancel_going(&self, run: RunId) {
-        if let Some(token) = self.going().get(&run) {
-            token.cancel();
         }
     }
 

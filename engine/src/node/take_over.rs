@@ -32,14 +32,17 @@ pub async fn take(engine: &Arc<Engine>, parts: &[i64]) {
             () = engine.stop.cancelled() => return,
         }
     }
+    // What was lost while it was read is another node's.
+    let lost: Vec<i64> = parts.iter().copied().filter(|part| !engine.leases.holds(*part)).collect();
+    drop_parts(engine, &lost);
     tracing::debug!(partitions = parts.len(), sources = engine.due().len(), "partitions taken over");
 }
 
 async fn load(engine: &Arc<Engine>, parts: &[i64]) -> sqlx::Result<()> {
     let joining = crate::plans::joining(&engine.db).await?;
-    lock(&engine.joining).extend(joining);
+    lock(&engine.joining).extend(joining.iter().filter(|(_, part)| parts.contains(part)).map(|(source, _)| *source));
     let failing = crate::plans::failing(&engine.db).await?;
-    lock(&engine.failing).extend(failing);
+    *lock(&engine.failing) = failing;
     load_sources(engine, parts).await?;
     for &part in parts {
         react::load(engine, part).await?;
@@ -152,6 +155,10 @@ pub async fn refresh(engine: &Arc<Engine>, source: SourceId) {
         engine.due().remove(source);
         return;
     };
+    if !engine.leases.holds(row.part) {
+        engine.due().remove(source);
+        return;
+    }
     let Some(every) = row.every_us else {
         engine.due().remove(source);
         lock(&engine.dirty).remove(&source);
@@ -186,26 +193,36 @@ pub async fn look_again(engine: &Arc<Engine>) {
     take(engine, &parts).await;
 }
 
-/// Forgets partitions that are another node's now.
+/// Forgets partitions that are another node's now: what it does with them must not meet what we remember.
 pub fn drop_parts(engine: &Engine, parts: &[i64]) {
-    engine.due().remove_parts(parts);
-    lock(&engine.queue).remove_parts(parts);
+    let sources = engine.due().remove_parts(parts);
+    for source in sources {
+        lock(&engine.dirty).remove(&source);
+        lock(&engine.standing).remove(&source);
+        lock(&engine.joining).remove(&source);
+    }
+    let runs = lock(&engine.queue).remove_parts(parts);
+    let mut fresh = lock(&engine.fresh);
+    runs.iter().for_each(|run| drop(fresh.remove(run)));
 }
 
 /// Lets another node have partitions: nothing new starts, what is in flight gets a moment, cursors are written.
 pub async fn hand_over(engine: &Arc<Engine>, parts: &[i64]) {
+    engine.write_cursors(parts).await;
     drop_parts(engine, parts);
     let deadline = tokio::time::Instant::now() + HAND_OVER;
-    while lock(&engine.queue).len() > 0 && parts.iter().any(|p| lock(&engine.queue).heads_of_part(*p) > 0) {
+    while parts.iter().any(|p| lock(&engine.queue).heads_of_part(*p) > 0) {
         if tokio::time::Instant::now() > deadline {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    engine.write_cursors(parts).await;
     if let Err(error) = engine.leases.release(parts).await {
         tracing::warn!(%error, "cannot hand partitions over; trying again");
     }
+    // What a wake or a hook brought meanwhile.
+    let gone: Vec<i64> = parts.iter().copied().filter(|part| !engine.leases.holds(*part)).collect();
+    drop_parts(engine, &gone);
 }
 
 impl Engine {

@@ -48,7 +48,7 @@ pub async fn poll_who_is_due(engine: Arc<Engine>) {
                 () = engine.stop.cancelled() => return,
             };
             let node = Arc::clone(&engine);
-            engine.tasks.spawn(async move {
+            engine.spawn(async move {
                 crate::poll::poll(&node, row).await;
                 drop(permit);
             });

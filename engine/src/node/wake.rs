@@ -176,12 +176,7 @@ async fn act(engine: &Arc<Engine>, wake: Wake) {
         Wake::Undecided { part } => crate::hooks::decide_undecided(engine, part).await,
         Wake::Run { run, .. } => crate::react::take_in(engine, run).await,
         Wake::Ended { run, .. } => {
-            engine.cancel_going(run);
-            let mut queue = super::lock(&engine.queue);
-            if !queue.is_going(run) {
-                queue.ended(run);
-            }
-            drop(queue);
+            engine.run_superseded(run);
             engine.queue_changed.notify_one();
         }
     }

@@ -14,8 +14,8 @@ use crate::area::plan::{Plan, Step};
 use crate::clock::{Micros, from_micros};
 use crate::fault::Fault;
 use crate::ids::born_at;
-use crate::ledger::RunState;
-use crate::node::Engine;
+use crate::ledger::{Proof, Refused, RunState};
+use crate::node::{Engine, lock};
 use crate::outcome::{self, Next};
 use crate::policy::Delivery;
 use crate::port::{Invalid, ReactCx, Reacted};
@@ -29,6 +29,8 @@ pub(super) struct Going<'a> {
     pub row: &'a RunRow,
     pub plan: &'a Plan,
     pub detail: Detail,
+    /// That the partition was ours when it began: what it records rests on this, whatever was gained since.
+    pub proof: Proof,
     pub born: Micros,
     pub scope: Scope,
 }
@@ -41,44 +43,46 @@ enum Stepped {
     Wait(Micros, Option<String>),
     /// The run is over.
     Over(RunState, String),
-    /// This node may no longer write it: whoever owns it goes on.
-    Lost,
+    /// What was done could not be recorded: nothing more is done.
+    Refused(Refused),
 }
 
 /// Takes the run as far as it goes.
 pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
+    let Some(proof) = engine.leases.proof(head.part) else { return engine.run_let_go(head) };
     let plan = match engine.plans.pinned(row.area_no, row.revision).await {
         Ok(Some(plan)) => plan,
         Ok(None) => return engine.end_run(head, RunState::Cancelled, "the AREA or its revision is gone").await,
-        Err(_) => return record::put_back(engine, head),
+        Err(_) => return engine.run_let_go(head),
     };
-    let Some(event) = event_of(engine, &row).await else {
-        return engine.end_run(head, RunState::Failed, "the event is no longer kept").await;
+    let event = match event_of(engine, &row).await {
+        Ok(Some(event)) => event,
+        Ok(None) => return engine.end_run(head, RunState::Failed, "the event is no longer kept").await,
+        Err(_) => return engine.run_let_go(head),
     };
     let born = born_at(row.id.0);
     let scope = Scope::new(&event, &plan.id.to_string(), &plan.name, from_micros(born));
     let detail = Detail::parse(row.detail.as_deref());
-    let mut going = Going { engine, head, row: &row, plan: &plan, detail, born, scope };
-    let ended = tokio_util::sync::CancellationToken::new();
-    engine.going().insert(head.run, ended.clone());
+    let mut going = Going { engine, head, row: &row, plan: &plan, detail, proof, born, scope };
+    let Some(ended) = lock(&engine.going).get(&head.run).cloned() else { return };
     let after = tokio::select! {
-        after = going.steps() => after,
+        biased;
         // Its user or a newer run ended it: what is recorded stands.
-        () = ended.cancelled() => After::Lost,
+        () = ended.cancelled() => After::Ended,
+        after = going.steps() => after,
     };
-    engine.going().remove(&head.run);
     record::finish(going, after).await;
 }
 
 /// The event's body; of a digest, all its events in a list.
-async fn event_of(engine: &Engine, row: &RunRow) -> Option<Value> {
+async fn event_of(engine: &Engine, row: &RunRow) -> sqlx::Result<Option<Value>> {
     let detail = Detail::parse(row.detail.as_deref());
     if detail.events.is_empty() {
-        return serde_json::from_str(row.body.as_deref()?).ok();
+        return Ok(row.body.as_deref().and_then(|body| serde_json::from_str(body).ok()));
     }
-    let bodies = crate::store::work::bodies(&engine.db, &detail.events).await.ok()?;
+    let bodies = crate::store::work::bodies(&engine.db, &detail.events).await?;
     let events: Vec<Value> = bodies.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
-    Some(serde_json::json!({ "count": events.len(), "events": events }))
+    Ok(Some(serde_json::json!({ "count": events.len(), "events": events })))
 }
 
 impl Going<'_> {
@@ -91,12 +95,15 @@ impl Going<'_> {
                     Stepped::On => {}
                     Stepped::Wait(until, why) => return After::Wait(until, why),
                     Stepped::Over(state, why) => return After::Over(state, Some(why)),
-                    Stepped::Lost => return After::Lost,
+                    Stepped::Refused(refused) => return After::Refused(refused),
                 }
                 let last = number + 1 == plan.steps.len();
                 let effect = !matches!(self.detail.step(&step.id).state, StepState::Skipped);
-                if !last && effect && !self.checkpoint().await {
-                    return After::Lost;
+                if !last
+                    && effect
+                    && let Err(refused) = self.checkpoint().await
+                {
+                    return After::Refused(refused);
                 }
             }
             let output = self.detail.step(&step.id).output.clone();
@@ -138,8 +145,10 @@ impl Going<'_> {
                 Stepped::On => {}
                 other => return other,
             }
-            if index + 1 < items.len() && !self.checkpoint().await {
-                return Stepped::Lost;
+            if index + 1 < items.len()
+                && let Err(refused) = self.checkpoint().await
+            {
+                return Stepped::Refused(refused);
             }
         }
         self.detail.step(&step.id).state = StepState::Done;
@@ -168,9 +177,13 @@ impl Going<'_> {
         if once {
             let started = Attempt { number, index, at, ms: None, sent: sent.clone(), fault: None };
             self.detail.step(&step.id).attempts.push(started);
-            if !self.checkpoint().await {
-                return Stepped::Lost;
+            if let Err(refused) = self.checkpoint().await {
+                return Stepped::Refused(refused);
             }
+        }
+        // Past its own deadline, or on another's partition, a node calls nobody.
+        if self.engine.leases.proof(self.head.part) != Some(self.proof) {
+            return Stepped::Refused(Refused::Lost);
         }
         crate::crash::point("react.before_call");
         let began = Instant::now();

@@ -9,6 +9,8 @@ pub use record::shown;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::clock::Micros;
 use crate::ids::RunId;
 use crate::intake::Births;
@@ -22,6 +24,10 @@ use queue::Head;
 pub const HEADS_A_PAGE: i64 = 10_000;
 /// Runs whose bodies one read takes.
 const BATCH: usize = 64;
+/// How long a run is due before it is looked for.
+const FORGOTTEN: Micros = 10_000_000;
+/// Runs that one such look reads.
+const FORGOTTEN_A_PAGE: i64 = 1_000;
 /// Bodies of runs that were just born, kept so that they need not be read back.
 const FRESH: usize = 8_192;
 
@@ -49,6 +55,8 @@ async fn start_what_may_go(engine: &Arc<Engine>) -> Micros {
             let mut queue = lock(&engine.queue);
             while heads.len() < BATCH && queue.going() < engine.limits.runs_at_once {
                 let Some(head) = queue.next(now) else { break };
+                // From here on its end is told to it, however far it is.
+                lock(&engine.going).insert(head.run, CancellationToken::new());
                 heads.push(head);
             }
             queue.next_due().unwrap_or(Micros::MAX)
@@ -71,12 +79,8 @@ async fn start(engine: &Arc<Engine>, heads: Vec<Head>) {
             Ok(read) => rows.extend(read.into_iter().map(|row| (row.id, Arc::new(row)))),
             Err(error) => {
                 tracing::warn!(%error, "cannot read runs; trying again");
-                let now = engine.clock.micros();
-                let later = now + engine.limits.away_micros();
-                let mut queue = lock(&engine.queue);
-                for head in heads.iter().filter(|h| missing.contains(&h.run)) {
-                    queue.again(head.run, later, now);
-                }
+                let later = engine.clock.micros() + engine.limits.away_micros();
+                missing.iter().for_each(|run| engine.run_again(*run, later));
             }
         }
     }
@@ -84,15 +88,11 @@ async fn start(engine: &Arc<Engine>, heads: Vec<Head>) {
         match rows.remove(&head.run) {
             Some(row) => {
                 let node = Arc::clone(engine);
-                engine.tasks.spawn(async move { go::go(&node, head, row).await });
+                engine.spawn(async move { go::go(&node, head, row).await });
             }
             // It ended meanwhile, or its read failed and it waits again.
-            None => {
-                let mut queue = lock(&engine.queue);
-                if queue.is_going(head.run) {
-                    queue.ended(head.run);
-                }
-            }
+            None if lock(&engine.queue).is_going(head.run) => engine.run_ended(head.run),
+            None => {}
         }
     }
 }
@@ -130,6 +130,24 @@ pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
     }
 }
 
+/// Queues runs that are long due and that nobody here knows: a commit whose answer was lost, a wake that was. A page at a time;
+/// gives the place at which the next look begins.
+pub async fn find_forgotten(engine: &Arc<Engine>, after: (i64, Micros, RunId)) -> sqlx::Result<(i64, Micros, RunId)> {
+    let by = engine.clock.micros() - FORGOTTEN;
+    let page = work::overdue(&engine.db, after, by, FORGOTTEN_A_PAGE).await?;
+    let next = match page.last() {
+        Some(last) if page.len() as i64 == FORGOTTEN_A_PAGE => (last.part, last.due_at, last.id),
+        _ => (-1, 0, RunId(0)),
+    };
+    for run in page {
+        if engine.leases.holds(run.part) && !lock(&engine.queue).is_known(run.id) {
+            tracing::info!(run = %run.id, "a run that nobody worked is found");
+            take_in(engine, run.id).await;
+        }
+    }
+    Ok(next)
+}
+
 /// Queues one run that was inserted or let go elsewhere.
 pub async fn take_in(engine: &Arc<Engine>, run: RunId) {
     match work::open_run(&engine.db, run).await {
@@ -149,7 +167,7 @@ pub async fn take_in(engine: &Arc<Engine>, run: RunId) {
             queue.put(head, now);
             queue.move_to(run.id, run.due_at, now);
         }
-        Ok(None) => lock(&engine.queue).ended(run),
+        Ok(None) => engine.run_superseded(run),
         Err(error) => tracing::warn!(%error, %run, "cannot read a run; the slow scan will find it"),
     }
     engine.queue_changed.notify_one();
@@ -164,7 +182,7 @@ pub fn at_once(order: Order) -> u32 {
 }
 
 impl Engine {
-    /// Queues what was born and committed.
+    /// Queues what was born and committed. What was lost since the commit is the next owner's.
     pub(crate) fn take_births(&self, births: Births) {
         if births.is_empty() {
             return;
@@ -172,34 +190,56 @@ impl Engine {
         let now = self.clock.micros();
         {
             let mut fresh = lock(&self.fresh);
-            for row in births.rows {
+            for row in births.rows.into_iter().filter(|row| self.leases.holds(row.part)) {
                 if fresh.len() >= FRESH {
                     break;
                 }
                 fresh.insert(row.id, Arc::new(row));
             }
         }
-        let mut ended = Vec::new();
         {
             let mut queue = lock(&self.queue);
-            for head in births.heads {
+            for head in births.heads.into_iter().filter(|head| self.leases.holds(head.part)) {
                 queue.put(head, now);
             }
             for (run, due) in births.moved {
                 queue.move_to(run, due, now);
             }
-            for run in births.superseded {
-                if !queue.is_going(run) {
-                    queue.ended(run);
-                }
-                ended.push(run);
-            }
         }
-        for run in ended {
-            lock(&self.fresh).remove(&run);
-            self.cancel_going(run);
-        }
+        births.superseded.into_iter().for_each(|run| self.run_superseded(run));
         self.queue_changed.notify_one();
+    }
+
+    /// Nothing more is known of a run here.
+    fn run_ended(&self, run: RunId) {
+        lock(&self.queue).ended(run);
+        lock(&self.going).remove(&run);
+        lock(&self.fresh).remove(&run);
+        self.queue_changed.notify_one();
+    }
+
+    /// A run goes on at `due`.
+    fn run_again(&self, run: RunId, due: Micros) {
+        lock(&self.going).remove(&run);
+        lock(&self.queue).again(run, due, self.clock.micros());
+        self.queue_changed.notify_one();
+    }
+
+    /// A run was ended by its user or by a newer run: one that is going hears of it and ends by itself.
+    pub(crate) fn run_superseded(&self, run: RunId) {
+        let going = lock(&self.going).get(&run).cloned();
+        match going {
+            Some(going) => going.cancel(),
+            None => self.run_ended(run),
+        }
+    }
+
+    /// This node may not go on with a run: if its partition is still ours it is looked at again, else it is its owner's.
+    fn run_let_go(&self, head: Head) {
+        match self.leases.holds(head.part) {
+            true => self.run_again(head.run, self.clock.micros() + self.limits.away_micros()),
+            false => self.run_ended(head.run),
+        }
     }
 
     /// The runs of an AREA that go or wait on this node.
@@ -229,7 +269,6 @@ impl Engine {
                 tracing::debug!(%refused, run = %head.run, "a run's end was not recorded");
             }
         }
-        lock(&self.queue).ended(head.run);
-        self.queue_changed.notify_one();
+        self.run_ended(head.run);
     }
 }

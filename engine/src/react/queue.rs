@@ -104,6 +104,7 @@ impl Queue {
                 self.going.insert(head.run);
                 return Some(head);
             }
+            self.forget_idle(user);
         }
         None
     }
@@ -141,17 +142,18 @@ impl Queue {
         }
     }
 
-    /// Forgets the heads of these partitions. Those that are going stay until they end.
-    pub fn remove_parts(&mut self, parts: &[i64]) {
+    /// Forgets the heads of these partitions, and says which they were. Those that are going stay until they end.
+    pub fn remove_parts(&mut self, parts: &[i64]) -> Vec<RunId> {
         let gone: Vec<RunId> = self
             .heads
             .values()
             .filter(|h| parts.contains(&h.part) && !self.going.contains(&h.run))
             .map(|h| h.run)
             .collect();
-        for run in gone {
-            self.ended(run);
+        for run in &gone {
+            self.ended(*run);
         }
+        gone
     }
 
     /// The instant at which the next waiting head is due.
@@ -265,8 +267,12 @@ impl Queue {
             user.going -= 1;
         }
         self.list(head);
-        if self.users.get(&head.user).is_some_and(|u| u.going == 0 && u.ready.is_empty() && !u.in_turn) {
-            self.users.remove(&head.user);
+        self.forget_idle(head.user);
+    }
+
+    fn forget_idle(&mut self, user: UserId) {
+        if self.users.get(&user).is_some_and(|u| u.going == 0 && u.ready.is_empty() && !u.in_turn) {
+            self.users.remove(&user);
         }
     }
 }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::go::Going;
-use super::queue::Head;
 use crate::area::plan::Step;
 use crate::area::schema;
 use crate::clock::{Micros, from_micros};
@@ -11,7 +10,7 @@ use crate::ids::EventId;
 use crate::ledger::{Refused, RunState, RunUpdate, Unit};
 use crate::limits::Limits;
 use crate::native::Happening;
-use crate::node::{Engine, Note, lock};
+use crate::node::{Note, lock};
 use crate::text::cut;
 
 /// What follows when a run has gone as far as it goes.
@@ -20,20 +19,15 @@ pub(super) enum After {
     Wait(Micros, Option<String>),
     /// It is over.
     Over(RunState, Option<String>),
-    /// This node may no longer write it.
-    Lost,
-}
-
-/// The database did not answer: the run goes again in a moment.
-pub(super) fn put_back(engine: &Engine, head: Head) {
-    let now = engine.clock.micros();
-    lock(&engine.queue).again(head.run, now + engine.limits.away_micros(), now);
-    engine.queue_changed.notify_one();
+    /// Its user or a newer run ended it: what is recorded stands.
+    Ended,
+    /// What was done could not be recorded.
+    Refused(Refused),
 }
 
 impl Going<'_> {
-    /// Records what was done so far, before anything more is done. `false`: this node may no longer write it.
-    pub(super) async fn checkpoint(&mut self) -> bool {
+    /// Records what was done so far, before anything more is done.
+    pub(super) async fn checkpoint(&mut self) -> Result<(), Refused> {
         let update = self.update(RunState::Ready, None, self.born, None);
         self.commit(Unit { updates: vec![update], ..Unit::default() }).await
     }
@@ -43,16 +37,20 @@ impl Going<'_> {
         RunUpdate { id: self.row.id, state, reason, due_at, ended_at, detail: self.detail.text() }
     }
 
-    async fn commit(&self, unit: Unit) -> bool {
-        let Some(proof) = self.engine.leases.proof(self.row.part) else { return false };
-        match self.engine.ledger.commit_surely(Unit { proof: Some(proof), ..unit }).await {
-            Ok(()) => true,
-            Err(refused) => {
-                if !matches!(refused, Refused::Lost) {
-                    tracing::error!(%refused, run = %self.row.id, "a run's progress was not recorded");
-                }
-                false
-            }
+    async fn commit(&self, unit: Unit) -> Result<(), Refused> {
+        self.engine.ledger.commit_surely(Unit { proof: Some(self.proof), ..unit }).await
+    }
+
+    /// The run can go no further here. What the database refuses as such would be refused again: the run has failed.
+    async fn refused(&self, refused: Refused) {
+        let Refused::Broken(why) = refused else { return self.engine.run_let_go(self.head) };
+        tracing::error!(why, run = %self.row.id, "a run's progress was not recorded");
+        let now = self.engine.clock.micros();
+        let reason = Some(format!("the database refused what is recorded of it: {}", cut(&why, 300)));
+        let update = RunUpdate { detail: None, ..self.update(RunState::Failed, reason, now, Some(now)) };
+        match self.commit(Unit { updates: vec![update], ..Unit::default() }).await {
+            Ok(()) => self.engine.run_ended(self.head.run),
+            Err(_) => self.engine.run_let_go(self.head),
         }
     }
 }
@@ -62,16 +60,16 @@ pub(super) async fn finish(going: Going<'_>, after: After) {
     let (engine, head) = (going.engine, going.head);
     let now = engine.clock.micros();
     match after {
-        After::Lost => {
-            lock(&engine.queue).ended(head.run);
-        }
+        After::Ended => engine.run_ended(head.run),
+        After::Refused(refused) => going.refused(refused).await,
         After::Wait(until, why) => {
             let update = going.update(RunState::Waiting, why.clone(), until, None);
-            if going.commit(Unit { updates: vec![update], ..Unit::default() }).await {
-                lock(&engine.queue).again(head.run, until, now);
-                told(&going, RunState::Waiting, why);
-            } else {
-                lock(&engine.queue).ended(head.run);
+            match going.commit(Unit { updates: vec![update], ..Unit::default() }).await {
+                Ok(()) => {
+                    engine.run_again(head.run, until);
+                    told(&going, RunState::Waiting, why);
+                }
+                Err(refused) => going.refused(refused).await,
             }
         }
         After::Over(state, why) => {
@@ -81,19 +79,21 @@ pub(super) async fn finish(going: Going<'_>, after: After) {
             crate::native::append(engine, going.plan.user, happenings, going.row.depth.unwrap_or(0), &mut unit).await;
             let woken: Vec<i64> = unit.events.iter().filter_map(|e| e.undecided).collect();
             let faulted = !unit.faulted.is_empty();
-            if going.commit(unit).await {
-                told(&going, state, why);
-                if faulted {
-                    engine.plans.forget(going.plan.source_id);
+            match going.commit(unit).await {
+                Ok(()) => {
+                    told(&going, state, why);
+                    if faulted {
+                        engine.plans.forget(going.plan.source_id);
+                    }
+                    engine.run_ended(head.run);
                 }
+                Err(refused) => going.refused(refused).await,
             }
-            lock(&engine.queue).ended(head.run);
             for part in woken {
                 engine.wake(crate::node::Wake::Undecided { part }).await;
             }
         }
     }
-    engine.queue_changed.notify_one();
 }
 
 fn told(going: &Going<'_>, state: RunState, reason: Option<String>) {

@@ -77,10 +77,12 @@ impl Due {
         self.compact();
     }
 
-    /// Forgets every source of these partitions.
-    pub fn remove_parts(&mut self, parts: &[i64]) {
-        self.slots.retain(|_, slot| !parts.contains(&i64::from(slot.part)));
+    /// Forgets every source of these partitions, and says which they were.
+    pub fn remove_parts(&mut self, parts: &[i64]) -> Vec<SourceId> {
+        let gone = self.slots.extract_if(|_, slot| parts.contains(&i64::from(slot.part))).map(|(source, _)| source);
+        let gone = gone.collect();
         self.compact();
+        gone
     }
 
     /// Makes a source due now, or again as soon as its poll under way is finished.

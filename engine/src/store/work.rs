@@ -121,6 +121,10 @@ const OPEN: &str =
     "SELECT r.id, r.area_no, a.user_id, r.due_at, r.state, r.part FROM runs r JOIN areas a ON a.no = r.area_no
     WHERE r.part = $1 AND r.ended_at IS NULL AND (r.due_at > $2 OR (r.due_at = $2 AND r.id > $3))
     ORDER BY r.due_at, r.id LIMIT $4";
+const OVERDUE: &str =
+    "SELECT r.id, r.area_no, a.user_id, r.due_at, r.state, r.part FROM runs r JOIN areas a ON a.no = r.area_no
+    WHERE r.ended_at IS NULL AND (r.part > $1 OR (r.part = $1 AND (r.due_at > $2 OR (r.due_at = $2 AND r.id > $3))))
+    AND r.due_at <= $4 ORDER BY r.part, r.due_at, r.id LIMIT $5";
 const OPEN_ONE: &str =
     "SELECT r.id, r.area_no, a.user_id, r.due_at, r.state, r.part FROM runs r JOIN areas a ON a.no = r.area_no
     WHERE r.id = $1 AND r.ended_at IS NULL";
@@ -153,6 +157,14 @@ pub async fn sources(db: &Db, ids: &[SourceId]) -> sqlx::Result<Vec<SourceRow>> 
 /// A page of a partition's open runs in the order of their instants, after `(due_at, id)`.
 pub async fn open_runs(db: &Db, part: i64, after: (Micros, RunId), most: i64) -> sqlx::Result<Vec<OpenRun>> {
     on!(db, pool => sqlx::query_as(OPEN).bind(part).bind(after.0).bind(after.1).bind(most).fetch_all(pool).await)
+}
+
+/// A page of the open runs of every partition that were due by `by`, after `(part, due_at, id)`.
+pub async fn overdue(db: &Db, after: (i64, Micros, RunId), by: Micros, most: i64) -> sqlx::Result<Vec<OpenRun>> {
+    let (part, due, id) = after;
+    on!(db, pool => {
+        sqlx::query_as(OVERDUE).bind(part).bind(due).bind(id).bind(by).bind(most).fetch_all(pool).await
+    })
 }
 
 /// One open run; `None` when it has ended.

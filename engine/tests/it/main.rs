@@ -3,5 +3,6 @@
 
 mod ledger;
 mod net;
+mod nodes;
 mod path;
 mod scripted;

@@ -10,6 +10,7 @@ use engine::port::{
     ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
 };
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// What the world is like for one test, by its name.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct World {
     pub received: Vec<(String, Value)>,
     /// Polls so far.
     pub polls: u32,
+    /// Calls that were received wait until it is open.
+    pub gate: Option<watch::Receiver<bool>>,
 }
 
 static WORLDS: LazyLock<Mutex<HashMap<String, World>>> = LazyLock::new(Mutex::default);
@@ -73,12 +76,17 @@ fn receive(cx: HookCx<'_>) -> Result<HookItem, HookRefusal> {
 
 fn react(cx: ReactCx<'_>) -> Boxed<'_, Result<Reacted, Fault>> {
     Box::pin(async move {
-        world(&name(cx.params), |world| {
+        let name = name(cx.params);
+        let gate = world(&name, |world| {
             world.received.push((cx.key.to_owned(), cx.params.clone()));
-            match world.refusals.is_empty() {
-                true => Ok(Reacted::Done(json!({"echo": cx.params["text"]}))),
-                false => Err(world.refusals.remove(0)),
-            }
+            world.gate.clone()
+        });
+        if let Some(mut gate) = gate {
+            let _ = gate.wait_for(|open| *open).await;
+        }
+        world(&name, |world| match world.refusals.is_empty() {
+            true => Ok(Reacted::Done(json!({"echo": cx.params["text"]}))),
+            false => Err(world.refusals.remove(0)),
         })
     })
 }
