@@ -11,6 +11,7 @@ use engine::node::{self, Engine, Note};
 use engine::store::db::FolderLock;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,7 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
         .map_err(|e| Failure::new(Code::Usage, format!("log.filter: {e}; write it as in `info,engine=debug`")))?;
     telemetry::start_log(&context.settings.log);
     let parts = build(context).await?;
-    let stop = stop_when_told();
+    let stop = stop_when_told()?;
     announce(&parts.settings);
     let app = App::new(Arc::clone(&parts.engine), parts.settings.public_url(), parts.metrics.clone());
     let serving = async {
@@ -76,11 +77,12 @@ async fn build(context: &Context) -> Result<Parts, Failure> {
     let lock = settings.lock_folder().map(|folder| FolderLock::take(&folder)).transpose()?;
     let metrics = telemetry::start_metrics().map_err(Failure::failed)?;
     let db = context.db().await?;
+    let ring = context.ring(&db).await?;
     let (engine, wakes) = Engine::new(node::Parts {
         db,
         services: connectors::all(),
         clock: context.clock.clone(),
-        ring: context.keys()?,
+        ring,
         http: Http::new(settings.net.config()).map_err(Failure::failed)?,
         limits: settings.engine_limits(),
         name: settings.node.name.clone(),
@@ -119,20 +121,43 @@ async fn load_samples(settings: &Settings, engine: &Engine) {
     }
 }
 
-/// Ends when the daemon is told to stop; told again, the process ends at once.
-fn stop_when_told() -> CancellationToken {
+/// Ends when the daemon is told to stop; told again, the process ends at once. From the moment that this returns no signal is
+/// missed.
+fn stop_when_told() -> Result<CancellationToken, Failure> {
+    let failed = |e: std::io::Error| Failure::failed(format!("cannot listen to signals: {e}"));
+    let mut signals = Signals::new().map_err(failed)?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
-        told_to_stop().await;
+        signals.next().await;
         tracing::info!("stopping: no new polls, runs in flight finish or are handed back; again to end at once");
         stopping.cancel();
         // Some send the signal to the process and to its group: that is one word, not two.
-        tokio::time::sleep(ONE_WORD).await;
-        told_to_stop().await;
+        let _ = tokio::time::timeout(ONE_WORD, async { while signals.next().await {} }).await;
+        signals.next().await;
         std::process::exit(130);
     });
-    stop
+    Ok(stop)
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next; always true.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => true,
+        }
+    }
 }
 
 async fn serve_http(listener: TcpListener, router: Router, stop: CancellationToken) -> Result<(), Failure> {
@@ -153,21 +178,4 @@ fn announce(settings: &Settings) {
     }
     println!("AREA Runner {} on {listen}, database {database}", env!("CARGO_PKG_VERSION"));
     println!("  docs   {url}/docs\n  token  area token create --email you@example.org");
-}
-
-#[cfg(unix)]
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return drop(tokio::signal::ctrl_c().await);
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn told_to_stop() {
-    drop(tokio::signal::ctrl_c().await);
 }

@@ -9,11 +9,21 @@ use engine::clock::Clock;
 use engine::ids::IdGen;
 use engine::lease;
 use engine::net::Http;
-use engine::store::{Db, migrate};
+use engine::store::{Db, meta, migrate};
 use engine::vault::KeyRing;
 
 use super::{Code, Failure};
 use crate::settings::{Settings, Sources, load};
+
+/// The row of `meta` that knows which keys the database is sealed with.
+pub const KEYS: &str = "keys";
+/// How to mend a key ring that is not the database's.
+pub const OTHER_KEYS: &str = "put back the copy of the keys (keys_file), or give this node the others' (AREA_KEYS)";
+
+/// What tells one ring from another, through all rotations, and gives nothing of it away.
+pub fn fingerprint(ring: &KeyRing) -> String {
+    hex::encode(ring.identity_hash(&[b"which keys"]))
+}
 
 /// The numbers under which commands make ids: daemons count theirs from 1 upwards.
 const COMMANDS: std::ops::Range<i64> = 768..1024;
@@ -100,12 +110,28 @@ impl Context {
         let floor = lease::id_floor(db).await?;
         let ids = IdGen::new(self.clock.clone(), rand::random_range(COMMANDS), floor);
         let http = Http::new(self.settings.net.config()).map_err(Failure::failed)?;
-        let (db, ring, clock) = (db.clone(), self.keys()?, self.clock.clone());
+        let (db, ring, clock) = (db.clone(), self.ring(db).await?, self.clock.clone());
         Ok(Desk { db, services: connectors::all(), ring, http, clock, ids: Arc::new(ids) })
     }
 
-    /// The ring of keys that seal secrets: from the setting `keys`, else from its file, which is made where there is none.
-    pub fn keys(&self) -> Result<KeyRing, Failure> {
+    /// The ring of keys that seal this database's secrets: from the setting `keys`, else from its file, which is made for a
+    /// database that never had one. Another ring than the one that the database knows is refused: what is sealed would not open,
+    /// and sources would not be found again.
+    pub async fn ring(&self, db: &Db) -> Result<KeyRing, Failure> {
+        let (known, file) = (meta::get(db, KEYS).await?, self.settings.keys_file());
+        if known.is_some() && self.settings.keys.is_none() && !file.exists() {
+            return Err(Failure::new(Code::Usage, format!("{} is missing: {OTHER_KEYS}", file.display())));
+        }
+        let ring = self.ring_as_it_is()?;
+        let mark = fingerprint(&ring);
+        if !meta::claim(db, KEYS, &mark).await? && meta::get(db, KEYS).await?.as_ref() != Some(&mark) {
+            return Err(Failure::new(Code::Usage, format!("these are other keys than the database's: {OTHER_KEYS}")));
+        }
+        Ok(ring)
+    }
+
+    /// The ring of keys, whatever the database says; made where there is none.
+    pub fn ring_as_it_is(&self) -> Result<KeyRing, Failure> {
         let ring = match &self.settings.keys {
             Some(text) => KeyRing::parse(text.expose()),
             None => {

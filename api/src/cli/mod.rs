@@ -6,6 +6,7 @@ mod backup;
 mod catalog;
 mod check;
 mod completions;
+mod config;
 mod context;
 mod dry_run;
 mod export;
@@ -56,6 +57,7 @@ enum Command {
     Serve(serve::Serve),
     Migrate(migrate::Migrate),
     Check(check::Check),
+    Config(config::Config),
     Catalog(catalog::Catalog),
     #[command(subcommand)]
     User(user::User),
@@ -96,6 +98,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(c) => c.run(&context).await,
         Command::Migrate(c) => c.run(&context).await,
         Command::Check(c) => c.run(&context).await,
+        Command::Config(c) => c.run(&context),
         Command::Catalog(c) => c.run(),
         Command::User(c) => c.run(&context).await,
         Command::Token(c) => c.run(&context).await,

@@ -18,6 +18,7 @@ use url::Url;
 
 pub use limits::{Limits, Retention};
 pub use load::{Sources, load};
+pub use names::in_effect;
 pub use sections::{Database, Log, LogFormat, Net, Node, Samples};
 pub use values::{DatabaseUrl, Hidden, Networks};
 

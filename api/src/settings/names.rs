@@ -1,5 +1,7 @@
 //! The names of all keys: what is unknown is told the nearest one.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Settings;
@@ -17,6 +19,19 @@ pub fn all() -> Vec<(String, Value)> {
     let mut keys = Vec::new();
     flatten("", &defaults, &mut keys);
     keys
+}
+
+/// Every key with the value that is in effect, secrets hidden.
+pub fn in_effect(settings: &Settings) -> BTreeMap<String, Value> {
+    let values = serde_json::to_value(settings).unwrap_or_default();
+    let mut keys = Vec::new();
+    flatten("", &values, &mut keys);
+    let mut all: BTreeMap<String, Value> = keys.into_iter().collect();
+    all.insert("database_url".to_owned(), settings.database_url().to_string().into());
+    if settings.keys.is_some() {
+        all.insert("keys".to_owned(), "[REDACTED]".into());
+    }
+    all
 }
 
 fn flatten(prefix: &str, value: &Value, keys: &mut Vec<(String, Value)>) {

@@ -163,7 +163,8 @@ impl Area {
     }
 }
 
-fn ran(command: &mut Command) -> Ran {
+/// Runs a command to its end.
+pub fn ran(command: &mut Command) -> Ran {
     let done = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: done.status.code().unwrap_or(-1), out: text(done.stdout), err: text(done.stderr) }

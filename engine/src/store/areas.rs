@@ -28,6 +28,8 @@ const LIST: &str = concat!(
        AND ($5 IS NULL OR EXISTS (SELECT 1 FROM sources s WHERE s.id = a.source_id AND s.service = $5))
      ORDER BY a.no DESC LIMIT $6"
 );
+const AFTER: &str = concat!("SELECT ", area_columns!(), " FROM areas a WHERE a.no > $1 ORDER BY a.no LIMIT $2");
+const COUNT: &str = "SELECT COUNT(*) FROM areas";
 const ANY: &str = "SELECT EXISTS (SELECT 1 FROM areas)";
 const ADD: &str = "INSERT INTO areas (no, id, user_id, name, state, revision, version, body, source_id, every_us, joined_at,
      silent_at, applied, created_at, updated_at) VALUES ($1, $2, $3, $4, 'active', 1, 1, $5, $6, $7, $8, $9, $10, $11, $11)";
@@ -272,6 +274,16 @@ pub async fn list(
         let query = sqlx::query_as(LIST).bind(user).bind(before).bind(state).bind(name);
         query.bind(&filter.service).bind(limit).fetch_all(pool).await
     })
+}
+
+/// Up to `limit` AREAs of everybody, from above `after`: for the operator's look at all of them.
+pub async fn after(db: &Db, after: AreaNo, limit: i64) -> sqlx::Result<Vec<AreaRow>> {
+    on!(db, pool => sqlx::query_as(AFTER).bind(after).bind(limit).fetch_all(pool).await)
+}
+
+/// How many AREAs there are.
+pub async fn count(db: &Db) -> sqlx::Result<i64> {
+    on!(db, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)
 }
 
 /// Whether anybody has an AREA.

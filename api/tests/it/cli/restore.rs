@@ -109,3 +109,17 @@ async fn on_postgres_a_database_put_back_by_other_means_is_marked_unless_a_node_
     assert_eq!(area.run(&["restore", "--mark-only", "--json"]).json()["runs"], 1);
     db.close().await;
 }
+
+#[test]
+fn after_a_restore_timers_begin_anew_and_nothing_is_caught_up() {
+    let area = Area::new();
+    let mut daemon = area.serve(&[]);
+    daemon.line("Tick 1");
+    area.run(&["backup", "copy.db"]).ok();
+    daemon.line("Tick 2");
+    daemon.signal("TERM");
+    daemon.end();
+    area.run(&["restore", "copy.db"]).ok();
+    let mut daemon = area.serve(&[]);
+    assert!(daemon.line("Tick ").contains("Tick 1,"));
+}

@@ -1,20 +1,26 @@
-//! `area check`: configuration, data folder, database, clock, keys: what is wrong and how to mend it. It changes nothing.
+//! `area check`: configuration, data folder, database, clock, keys, stored AREAs: what is wrong and how to mend it. It changes nothing.
+
+mod areas;
+mod findings;
 
 use std::path::Path;
 
 use clap::Args;
 use engine::store::db::FolderLock;
-use engine::store::{Db, StoreError, migrate};
-use serde::Serialize;
+use engine::store::restored::restored_at;
+use engine::store::{Db, StoreError, meta, migrate};
+use engine::vault::KeyRing;
 
+use super::context::{KEYS, OTHER_KEYS, fingerprint};
 use super::{Context, Failure, out};
+use findings::{Finding, Findings, State};
 
 /// A difference between our clock and the database's that is worth a word, in microseconds.
 const CLOCKS_APART: i64 = 2_000_000;
 
 const DATABASE_CLOCK: &str = "SELECT CAST(extract(epoch from clock_timestamp()) * 1000000 AS BIGINT)";
 
-/// Look for what is wrong with settings, data folder, database, clock and keys, and say how to mend it
+/// Look for what is wrong with settings, data folder, database, clock, keys and AREAs, and say how to mend it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Changes nothing. The exit code is 1 when something is wrong; a warning is not.
@@ -28,46 +34,16 @@ pub struct Check {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Ok,
-    Warning,
-    Wrong,
-}
-
-#[derive(Debug, Serialize)]
-struct Finding {
-    what: &'static str,
-    state: State,
-    said: String,
-}
-
-#[derive(Debug, Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn ok(&mut self, what: &'static str, said: impl Into<String>) {
-        self.0.push(Finding { what, state: State::Ok, said: said.into() });
-    }
-
-    fn warning(&mut self, what: &'static str, said: impl Into<String>) {
-        self.0.push(Finding { what, state: State::Warning, said: said.into() });
-    }
-
-    fn wrong(&mut self, what: &'static str, said: impl Into<String>) {
-        self.0.push(Finding { what, state: State::Wrong, said: said.into() });
-    }
-}
-
 impl Check {
     pub async fn run(self, context: &Context) -> Result<(), Failure> {
         let mut found = Findings::default();
         addresses(context, &mut found);
         folder(&context.settings.data_dir, &mut found);
-        keys(context, &mut found);
         match missing(context) {
-            Some(said) => found.ok("database", said),
+            Some(said) => {
+                found.ok("database", said);
+                keys(context, None, &mut found);
+            }
             None => database(context, &mut found).await,
         }
         self.tell(&found)
@@ -119,21 +95,23 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
     std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe))
 }
 
-fn keys(context: &Context, found: &mut Findings) {
+/// The ring of keys, where there is one; looking must not make one.
+fn keys(context: &Context, known: Option<&str>, found: &mut Findings) -> Option<KeyRing> {
     let file = context.settings.keys_file();
     if context.settings.keys.is_none() && !file.exists() {
-        return match context.settings.database_file().is_some_and(|db| db.exists()) {
-            true => found.warning(
-                "keys",
-                format!("{} is missing: secrets sealed with it cannot be opened; put the copy back", file.display()),
-            ),
-            false => found.ok("keys", format!("{} will be made at the first start", file.display())),
-        };
+        match known {
+            Some(_) => found.wrong("keys", format!("{} is missing: {OTHER_KEYS}", file.display())),
+            None => found.ok("keys", format!("{} will be made at the first start", file.display())),
+        }
+        return None;
     }
-    match context.keys() {
-        Ok(ring) => found.ok("keys", format!("sealed with the key {}", ring.active())),
-        Err(e) => found.wrong("keys", e.message),
+    let ring = context.ring_as_it_is().map_err(|e| found.wrong("keys", e.message)).ok()?;
+    if known.is_some_and(|known| known != fingerprint(&ring)) {
+        found.wrong("keys", format!("these are other keys than the database's: {OTHER_KEYS}"));
+        return None;
     }
+    found.ok("keys", format!("sealed with the key {}", ring.active()));
+    Some(ring)
 }
 
 /// What to say where there is no embedded database yet: looking must not make one.
@@ -156,7 +134,8 @@ async fn database(context: &Context, found: &mut Findings) {
 }
 
 async fn ask(context: &Context, db: &Db, found: &mut Findings) -> sqlx::Result<()> {
-    version(migrate::version(db).await?, found);
+    let has = migrate::version(db).await?;
+    version(has, found);
     match db {
         Db::Sqlite { read, .. } => {
             let said: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(read).await?;
@@ -179,6 +158,16 @@ async fn ask(context: &Context, db: &Db, found: &mut Findings) -> sqlx::Result<(
                 found.ok("clock", said);
             }
         }
+    }
+    if has != migrate::known().last().map(|m| m.0) {
+        return Ok(());
+    }
+    if let Some(at) = restored_at(db).await? {
+        found.ok("database", format!("was restored from a backup at {at}"));
+    }
+    let known = meta::get(db, KEYS).await?;
+    if let Some(ring) = keys(context, known.as_deref(), found) {
+        areas::areas(context, db, &ring, found).await?;
     }
     Ok(())
 }
