@@ -202,8 +202,8 @@ pub async fn decide_undecided(engine: &Arc<Engine>, part: i64) {
 
 async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) -> Result<(), Refused> {
     let body: serde_json::Value = serde_json::from_str(&event.body).unwrap_or_default();
-    let mut mark = event.mark;
-    for _ in 0..DECIDE_AGAIN {
+    let (mut mark, mut tries) = (event.mark, 0);
+    loop {
         let watchers = engine.plans.watchers(event.source_id).await.map_err(|_| Refused::Away)?;
         let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
         let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
@@ -232,7 +232,8 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
                 }
                 mark = rest;
             }
-            Err(Refused::Stale(_)) => {
+            Err(Refused::Stale(_)) if tries < DECIDE_AGAIN => {
+                tries += 1;
                 intake::restore(&watchers, before);
                 engine.plans.forget(event.source_id);
             }
@@ -242,7 +243,6 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
             }
         }
     }
-    Err(Refused::Stale(Vec::new()))
 }
 
 impl Engine {

@@ -129,7 +129,9 @@ pub fn decide(
 fn concerns(watcher: &Watcher, arrival: &Arrival<'_>, scene: &Scene<'_>) -> bool {
     let no = watcher.plan.no;
     let hook = matches!(watcher.plan.action.feed.kind, FeedKind::Hook { .. });
-    let joined = watcher.joined_at.is_some() && !scene.baseline;
+    // An event that is decided late may be older than who joined since.
+    let since = |joined: Micros| joined / 1_000 <= crate::ids::born_at(arrival.id.0) / 1_000;
+    let joined = watcher.joined_at.is_some_and(since) && !scene.baseline;
     arrival.mark.is_none_or(|mark| no > mark)
         && arrival.only_area.is_none_or(|only| only == no)
         && (joined || arrival.only_area.is_some())

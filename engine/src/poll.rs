@@ -21,6 +21,8 @@ use crate::port::{Cadence, FeedKind, FeedSpec, Item, Page, PollCx};
 use crate::schedule::phase::next_due;
 use crate::store::work::{self, SourceRow};
 
+/// In microseconds: as fine as an id tells when it was made.
+const MILLISECOND: Micros = 1_000;
 /// How often a page is decided again because something changed meanwhile, before the poll is put off.
 const DECIDE_AGAIN: u32 = 8;
 const LAST_AT: &str =
@@ -127,7 +129,7 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
             }
             other => other?,
         };
-        let page = Taken { last: !page.more, baseline, began: at, page };
+        let page = Taken { last: !page.more, baseline, page };
         went.items += page.page.items.len();
         went.answer.clone_from(&page.page.answer);
         let more = page.page.more;
@@ -175,7 +177,6 @@ struct Taken {
     last: bool,
     /// The poll began without a cursor: what is there now is old to everybody.
     baseline: bool,
-    began: Micros,
 }
 
 /// Decides a page and commits it; again, where something changed meanwhile. What was there before anybody watched is recorded too,
@@ -199,10 +200,14 @@ async fn settle(
         let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
         let before = intake::remember(&watchers);
         let (unit, births) = decide(engine, row, &watchers, &items, &taken, joining)?;
+        let crowded = unit.events.iter().any(|event| event.undecided.is_some());
         match engine.ledger.commit(unit).await {
             Ok(()) => {
                 engine.cursor_written(row, taken.page.cursor.as_ref());
                 engine.take_births(births);
+                if crowded {
+                    engine.wake(crate::node::Wake::Undecided { part: row.part }).await;
+                }
                 return Ok(());
             }
             Err(refused) => {
@@ -230,43 +235,50 @@ fn decide(
     joining: &HashSet<AreaNo>,
 ) -> Result<(Unit, Births), Stopped> {
     let proof = engine.leases.proof(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
-    let mut events = Vec::with_capacity(items.len());
-    for item in items {
-        let body = intake::body_text(&item.body, engine.limits.item_bytes)
-            .map_err(|why| Fault::rejected(format!("item `{}`: {why}", crate::text::cut(&item.key, 80))))?;
-        events.push(NewEvent {
-            id: crate::ids::EventId(engine.ids.next()),
-            source: row.id,
-            key: intake::clean(&item.key),
-            body,
-            at: item.at.map(|at| at.timestamp_micros()),
-            fresh: false,
-            undecided: None,
-            mark: None,
-            only_area: None,
-            depth: 0,
-        });
+    // More births than one commit may hold: the events are recorded, and decided one by one in pages.
+    let crowded = watchers.all.len().saturating_mul(items.len()) > engine.limits.fan_out;
+    let undecided = (crowded && !taken.baseline).then_some(row.part);
+    let events = events(engine, row.id, items, undecided)?;
+    let mut births = Births::default();
+    if undecided.is_none() {
+        let arrivals: Vec<Arrival<'_>> =
+            events.iter().zip(items).map(|(e, item)| Arrival::new(e.id, &item.body, &e.body)).collect();
+        let (part, now) = (row.part, engine.clock.micros());
+        let scene = Scene { part, now, baseline: taken.baseline, ids: &engine.ids, fan_out: usize::MAX };
+        births = intake::decide(watchers, &arrivals, &scene, &|area| engine.open_runs_of(area));
     }
-    let arrivals: Vec<Arrival<'_>> =
-        events.iter().zip(items).map(|(e, item)| Arrival::new(e.id, &item.body, &e.body)).collect();
-    let scene = Scene {
-        part: row.part,
-        now: engine.clock.micros(),
-        baseline: taken.baseline,
-        ids: &engine.ids,
-        fan_out: usize::MAX,
-    };
-    let mut births = intake::decide(watchers, &arrivals, &scene, &|area| engine.open_runs_of(area));
-    drop(arrivals);
     let mut unit = Unit { proof: Some(proof), events, ..births.unit() };
     if taken.last {
-        unit.joins = joining.iter().map(|area| (*area, taken.began)).collect();
+        // After every event of this very poll: none of them is new to who joins with it.
+        let joined_at = engine.clock.micros() + MILLISECOND;
+        unit.joins = joining.iter().map(|area| (*area, joined_at)).collect();
         let backfills = watchers.all.iter().filter(|w| w.plan.backfill && joining.contains(&w.plan.no));
         unit.marks = backfills.map(|w| (w.plan.no, Some(crate::ids::EventId(0)))).collect();
     }
     let cursor = taken.page.cursor.as_ref().map(ToString::to_string);
     unit.cursor = cursor.map(|to| CursorMove { source: row.id, from: row.version, to: Some(to) });
     Ok((unit, births))
+}
+
+/// The items as they are recorded.
+fn events(engine: &Engine, source: SourceId, items: &[Item], undecided: Option<i64>) -> Result<Vec<NewEvent>, Fault> {
+    let event = |item: &Item| {
+        let body = intake::body_text(&item.body, engine.limits.item_bytes)
+            .map_err(|why| Fault::rejected(format!("item `{}`: {why}", crate::text::cut(&item.key, 80))))?;
+        Ok(NewEvent {
+            id: crate::ids::EventId(engine.ids.next()),
+            source,
+            key: intake::clean(&item.key),
+            body,
+            at: item.at.map(|at| at.timestamp_micros()),
+            fresh: false,
+            undecided,
+            mark: None,
+            only_area: None,
+            depth: 0,
+        })
+    };
+    items.iter().map(event).collect()
 }
 
 /// A feed may return an item twice: the first stands.

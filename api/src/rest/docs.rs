@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::Redirect;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::Redirect;
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -7,6 +7,7 @@ use crate::area::plan::Step;
 use crate::area::schema;
 use crate::clock::{Micros, from_micros};
 use crate::ids::EventId;
+use crate::intake::clean;
 use crate::ledger::{Refused, RunState, RunUpdate, Unit};
 use crate::limits::Limits;
 use crate::native::Happening;
@@ -33,7 +34,7 @@ impl Going<'_> {
     }
 
     fn update(&self, state: RunState, reason: Option<String>, due_at: Micros, ended_at: Option<Micros>) -> RunUpdate {
-        let reason = reason.map(|why| cut(&why, 500));
+        let reason = reason.map(|why| clean(&cut(&why, 500)));
         RunUpdate { id: self.row.id, state, reason, due_at, ended_at, detail: self.detail.text() }
     }
 

@@ -83,7 +83,7 @@ async fn start(db: &Db, ring: &KeyRing, clock: &Clock) -> Arc<Engine> {
         clock: clock.clone(),
         ring: ring.clone(),
         http: Http::new(NetConfig::default()).unwrap(),
-        limits: Limits { failed_runs: 2, ..Limits::default() },
+        limits: Limits { failed_runs: 2, fan_out: 20, ..Limits::default() },
         name: "one".into(),
         url: None,
         lease: Duration::from_secs(20),
@@ -265,6 +265,31 @@ async fn an_area_that_keeps_failing_pauses_and_catches_up_when_it_is_resumed() {
         let resumed = stage.engine.desk().resume(stage.user, id, None).await.unwrap();
         stage.engine.changed(&resumed).await;
         assert_eq!(stage.received(&name, 3).await[2].1["text"], "t3", "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_births_than_a_commit_may_hold_follow_by_a_mark_and_none_is_missed() {
+    for test in databases().await {
+        let name = format!("crowd-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let mut last = None;
+        for number in 0..25 {
+            last = Some(stage.create(area(&name, json!({"name": format!("a{number}")}))).await);
+        }
+        stage.joined(last.unwrap()).await;
+        world(&name, |w| w.items.extend((1..=8).map(item)));
+        // 25 AREAs and 8 items: 200 births, of which the stage's limit allows 20 at once.
+        let got = stage.received(&name, 200).await;
+        let mut keys: Vec<&String> = got.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 200, "{name}");
+        stage
+            .until("all ended", async || engine::store::work::undecided_parts(&test.db).await.unwrap().is_empty())
+            .await;
+        assert_eq!(world(&name, |w| w.received.len()), 200, "{name}");
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }
