@@ -8,7 +8,7 @@
 mod address;
 mod answer;
 mod call;
-mod config;
+pub mod config;
 mod failure;
 mod guard;
 mod limit;

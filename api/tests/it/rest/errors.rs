@@ -122,7 +122,7 @@ async fn a_body_without_a_length_is_cut_off_at_the_limit() {
 async fn unknown_paths_and_methods_are_problems() {
     let api = Api::one().await;
     for (method, path) in
-        [("GET", "/"), ("GET", "/v1"), ("GET", "/v1/nothing"), ("POST", "/v2/areas"), ("GET", "/v1/areas/")]
+        [("GET", "/nothing"), ("GET", "/v1"), ("GET", "/v1/nothing"), ("POST", "/v2/areas"), ("GET", "/v1/areas/")]
     {
         api.call(method, path).await.problem(404, "not-found", &[]);
     }
