@@ -3,6 +3,7 @@
 mod areas;
 mod described;
 mod errors;
+mod fired;
 mod lists;
 mod repeated;
 mod rights;
@@ -39,7 +40,8 @@ pub struct Api {
     url: String,
     client: reqwest::Client,
     test: TestDb,
-    _wakes: Wakes,
+    engine: Arc<Engine>,
+    wakes: Option<Wakes>,
 }
 
 /// An answer.
@@ -120,15 +122,30 @@ impl Api {
         };
         let (engine, wakes) = Engine::new(parts).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let app = App::new(engine, "https://area.example/base/".parse().unwrap(), metrics);
+        let app = App::new(Arc::clone(&engine), "https://area.example/base/".parse().unwrap(), metrics);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let service = router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         let client = reqwest::Client::builder().build().unwrap();
-        let mut api = Self { label: test.label, clock, token: String::new(), url, client, test, _wakes: wakes };
+        let mut api =
+            Self { label: test.label, clock, token: String::new(), url, client, test, engine, wakes: Some(wakes) };
         api.token = api.user("ann@example.org", Role::Editor, Scopes::default()).await;
         api
+    }
+
+    /// The same, with the node at work.
+    pub async fn at_work() -> Vec<Self> {
+        let mut all = Self::all().await;
+        for api in &mut all {
+            if let Some(wakes) = api.wakes.take() {
+                api.engine.run(wakes);
+            }
+            while api.engine.leases.held().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        all
     }
 
     /// Another user's token.
