@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use http::{HeaderMap, StatusCode};
 use metrics::{Counter, counter};
 use reqwest::{Body, Client, Request, Response};
 use tokio::sync::Semaphore;
@@ -106,41 +107,44 @@ impl Http {
         self.run(trust, call, now, false).await
     }
 
-    async fn run(&self, trust: Trust, call: Call, now: DateTime<Utc>, circuit: bool) -> Result<Answer, Failure> {
+    async fn run(&self, trust: Trust, mut call: Call, now: DateTime<Utc>, circuit: bool) -> Result<Answer, Failure> {
         let timeout = call.timeout.unwrap_or(self.0.config.timeout);
-        let url = call.url.clone();
-        let result = match tokio::time::timeout(timeout, self.hops(trust, call, now, circuit)).await {
+        let result = match tokio::time::timeout(timeout, self.hops(trust, &mut call, now, circuit)).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::time_is_up(&url, timeout)),
+            Err(_) => Err(Failure::time_is_up(&call.url, timeout)),
         };
-        match &result {
-            Ok(answer) => {
+        match result {
+            Ok((status, headers, body)) => {
                 self.0.answered.increment(1);
-                self.0.received.increment(answer.body.len() as u64);
+                self.0.received.increment(body.len() as u64);
+                Ok(Answer { status, headers, body, url: call.url })
             }
-            Err(_) => self.0.failed.increment(1),
+            Err(failure) => {
+                self.0.failed.increment(1);
+                Err(failure)
+            }
         }
-        result
     }
 
-    async fn hops(&self, trust: Trust, mut call: Call, now: DateTime<Utc>, circuit: bool) -> Result<Answer, Failure> {
+    /// Follows redirects: afterwards `call` is the last hop.
+    async fn hops(&self, trust: Trust, call: &mut Call, now: DateTime<Utc>, circuit: bool) -> Result<Read, Failure> {
         let cap = call.max_body.map_or(self.0.config.max_body_bytes, |max| max.min(self.0.config.max_body_bytes));
         let mut hops = 0;
         loop {
-            let mut response = self.hop(trust, &call, now, circuit).await?;
+            let response = self.hop(trust, call, now, circuit).await?;
             let Some(to) = redirect::target(response.status(), response.headers(), &call.url) else {
-                return read(&mut response, call.url, cap).await;
+                return read(response, &call.url, cap).await;
             };
             let to = to?;
             if trust == Trust::Provider && to.origin() != call.url.origin() {
-                return read(&mut response, call.url, cap).await;
+                return read(response, &call.url, cap).await;
             }
             hops += 1;
             if hops > self.0.config.redirects {
                 let why = format!("{} redirects on and on (over {} times)", place(&to), self.0.config.redirects);
                 return Err(Failure::refused(why));
             }
-            redirect::follow(&mut call, response.status(), to)?;
+            redirect::follow(call, response.status(), to)?;
         }
     }
 
@@ -200,16 +204,18 @@ fn held(hold: Hold, url: &Url, now: DateTime<Utc>) -> Failure {
     Failure { cause: Cause::Held, fault: Fault::Later { not_before: Some(hold.until(now)), why, maybe_done: false } }
 }
 
+type Read = (StatusCode, HeaderMap, Bytes);
+
 /// Reads the body, counted after decompression, and not a byte over `cap`.
-async fn read(response: &mut Response, url: Url, cap: usize) -> Result<Answer, Failure> {
+async fn read(mut response: Response, url: &Url, cap: usize) -> Result<Read, Failure> {
     if response.content_length().is_some_and(|length| length > cap as u64) {
-        return Err(Failure::too_large(&url, cap));
+        return Err(Failure::too_large(url, cap));
     }
     let mut body = Bytes::new();
     let mut parts = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| Failure::of(&e, &url))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| Failure::of(&e, url))? {
         if body.len() + parts.len() + chunk.len() > cap {
-            return Err(Failure::too_large(&url, cap));
+            return Err(Failure::too_large(url, cap));
         }
         if body.is_empty() && parts.is_empty() {
             body = chunk;
@@ -219,5 +225,5 @@ async fn read(response: &mut Response, url: Url, cap: usize) -> Result<Answer, F
         }
     }
     let body = if parts.is_empty() { body } else { parts.freeze() };
-    Ok(Answer { status: response.status(), headers: std::mem::take(response.headers_mut()), body, url })
+    Ok((response.status(), std::mem::take(response.headers_mut()), body))
 }
