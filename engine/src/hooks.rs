@@ -81,11 +81,18 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
             Err(HookRefusal::Malformed(why)) => return HookAnswer::Malformed(why),
             Err(HookRefusal::Handshake(text)) => return HookAnswer::Handshake(text),
         };
+        let text = match intake::body_text(&item.body, engine.limits.item_bytes) {
+            Ok(text) => text,
+            Err(why) => return HookAnswer::Malformed(why),
+        };
         if lock(&engine.queue).len() >= engine.limits.backlog {
             return HookAnswer::TooMany;
         }
         let paused = watcher.state == AreaState::Paused;
-        match record(engine, source, (part, ours), &watchers, item).await {
+        crate::crash::point("hook.before_record");
+        let recorded = record(engine, source, (part, ours), &watchers, (item, text)).await;
+        crate::crash::point("hook.recorded");
+        match recorded {
             Ok(event) if paused => return HookAnswer::Dropped(event),
             Ok(event) => return HookAnswer::Accepted(event),
             Err(Refused::Duplicate(_)) => return HookAnswer::Duplicate,
@@ -95,7 +102,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
             }
             // The partition was lost, and this node does not know it yet: the new owner decides.
             Err(Refused::Lost) if ours => ours = false,
-            Err(Refused::Broken(why)) => return HookAnswer::Malformed(why),
+            // Also what the database refuses: not the sender's fault, and kept when somebody has mended what the log says.
             Err(_) => return HookAnswer::Away,
         }
     }
@@ -129,15 +136,16 @@ async fn record(
     source: SourceId,
     (part, ours): (i64, bool),
     watchers: &Watchers,
-    item: HookItem,
+    (item, text): (HookItem, String),
 ) -> Result<EventId, Refused> {
     let id = EventId(engine.ids.next());
+    let item = if crate::crash::without("hook.key") { HookItem { key: None, ..item } } else { item };
     let mut event = NewEvent {
         id,
         source,
         fresh: item.key.is_none(),
         key: item.key.map_or_else(|| format!("#{id}"), |key| intake::clean(&key)),
-        body: intake::body_text(&item.body, engine.limits.item_bytes).map_err(Refused::Broken)?,
+        body: text,
         at: None,
         undecided: None,
         mark: None,
@@ -226,6 +234,7 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
         let unit = Unit { proof: Some(proof), decided: vec![(event.id, rest)], ..births.unit() };
         match engine.ledger.commit(unit).await {
             Ok(()) => {
+                crate::crash::point("native.decided");
                 engine.take_births(births);
                 if rest.is_none() {
                     return Ok(());

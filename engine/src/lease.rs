@@ -261,7 +261,11 @@ impl Leases {
 
     async fn claim(&self, node: i64, most: i64) -> Result<Vec<(i64, i64)>, StoreError> {
         let (now, sql) = (self.clock.micros(), self.choose((CLAIM_SQLITE, CLAIM_POSTGRES)));
-        Ok(on_write!(&self.db, pool => sqlx::query_as(sql).bind(now).bind(node).bind(most).fetch_all(pool).await)?)
+        crate::crash::point("lease.before_claim");
+        let claimed =
+            on_write!(&self.db, pool => sqlx::query_as(sql).bind(now).bind(node).bind(most).fetch_all(pool).await)?;
+        crate::crash::point("lease.after_claim");
+        Ok(claimed)
     }
 
     fn choose(&self, (sqlite, postgres): (&'static str, &'static str)) -> &'static str {

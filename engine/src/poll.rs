@@ -164,7 +164,10 @@ async fn ask(
     let now = from_micros(at);
     let cx = PollCx { params, cursor, since, auth: None, http: &engine.http, now };
     let limit = engine.limits.poll_timeout;
-    match tokio::time::timeout(limit, poll(cx)).await {
+    crate::crash::point("poll.before_call");
+    let answer = tokio::time::timeout(limit, poll(cx)).await;
+    crate::crash::point("poll.after_call");
+    match answer {
         Ok(page) => page,
         Err(_) => Err(Fault::later(format!("no answer within {} s", limit.as_secs()))),
     }
@@ -203,6 +206,7 @@ async fn settle(
         let crowded = unit.events.iter().any(|event| event.undecided.is_some());
         match engine.ledger.commit(unit).await {
             Ok(()) => {
+                crate::crash::point("poll.recorded");
                 engine.cursor_written(row, taken.page.cursor.as_ref());
                 engine.take_births(births);
                 if crowded {

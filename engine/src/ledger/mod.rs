@@ -26,6 +26,8 @@ pub const UNITS_PER_COMMIT: usize = 1_024;
 pub const ROWS_PER_COMMIT: usize = 4_096;
 /// How long a commit is repeated while the database is away, before its sender hears so.
 const AWAY_AFTER: Duration = Duration::from_secs(5);
+/// The same for what comes while it is known to be away: whoever waits behind many others is told soon too.
+const STILL_AWAY_AFTER: Duration = Duration::from_secs(1);
 /// Between two tries while the database is away.
 const AWAY_NAP: Duration = Duration::from_millis(200);
 
@@ -51,7 +53,11 @@ impl Ledger {
     /// Commits `unit`. When this returns `Ok`, all of it is durable; on a refusal nothing of it is there.
     pub async fn commit(&self, unit: Unit) -> Result<(), Refused> {
         let (answer, told) = oneshot::channel();
+        crate::crash::point("ledger.before_write");
         self.queue.send(Waiting { unit, answer }).await.map_err(|_| Refused::Closed)?;
+        if crate::crash::without("ledger.durable") {
+            return Ok(());
+        }
         told.await.unwrap_or(Err(Refused::Closed))
     }
 
@@ -68,6 +74,7 @@ impl Ledger {
 
 async fn serve(db: Db, mut inbox: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(UNITS_PER_COMMIT);
+    let mut away = false;
     while let Some(first) = inbox.recv().await {
         let mut rows = first.unit.rows();
         batch.push(first);
@@ -77,16 +84,21 @@ async fn serve(db: Db, mut inbox: mpsc::Receiver<Waiting>) {
             batch.push(next);
         }
         metrics::histogram!("area_ledger_units_per_commit").record(batch.len() as f64);
-        settle(&db, std::mem::take(&mut batch)).await;
+        away = settle(&db, std::mem::take(&mut batch), away).await;
     }
 }
 
-/// Commits a batch, halving it where the database refuses it, until every sender has its answer.
-async fn settle(db: &Db, batch: Vec<Waiting>) {
+/// Commits a batch, halving it where the database refuses it, until every sender has its answer. `away`: the database was, and
+/// whether it is then.
+async fn settle(db: &Db, batch: Vec<Waiting>, mut away: bool) -> bool {
     let mut work = vec![(batch, false)];
     while let Some((mut batch, repeated)) = work.pop() {
-        match write_until_away(db, &batch, repeated).await {
+        let patience = if away { STILL_AWAY_AFTER } else { AWAY_AFTER };
+        match write_until_away(db, &batch, repeated, patience).await {
             Ok(answers) => {
+                if std::mem::take(&mut away) {
+                    tracing::info!("the database is back");
+                }
                 for (waiting, answer) in batch.into_iter().zip(answers) {
                     // The sender may have gone; what is committed stays committed.
                     let _ = waiting.answer.send(answer);
@@ -94,6 +106,7 @@ async fn settle(db: &Db, batch: Vec<Waiting>) {
             }
             Err(error) if crate::store::batch::is_passing(&error) => {
                 tracing::error!(%error, units = batch.len(), "the database is away; what waits is told so");
+                away = true;
                 for waiting in batch {
                     let _ = waiting.answer.send(Err(Refused::Away));
                 }
@@ -114,16 +127,29 @@ async fn settle(db: &Db, batch: Vec<Waiting>) {
             }
         }
     }
+    away
 }
 
 /// One commit, repeated while the database is away. A repetition looks at everything that it is about to insert, since the
 /// first try may have got through although its answer was lost.
-async fn write_until_away(db: &Db, batch: &[Waiting], repeated: bool) -> sqlx::Result<Vec<Result<(), Refused>>> {
+async fn write_until_away(
+    db: &Db,
+    batch: &[Waiting],
+    repeated: bool,
+    patience: Duration,
+) -> sqlx::Result<Vec<Result<(), Refused>>> {
     let units: Vec<&Unit> = batch.iter().map(|w| &w.unit).collect();
-    let deadline = Instant::now() + AWAY_AFTER;
+    let deadline = Instant::now() + patience;
     let mut repeated = repeated;
     loop {
-        match write::write(db, &units, repeated).await {
+        let written = match db {
+            // What SQLite began it ends; its own patience is shorter than ours.
+            Db::Sqlite { .. } => write::write(db, &units, repeated).await,
+            Db::Postgres(_) => tokio::time::timeout_at(deadline, write::write(db, &units, repeated))
+                .await
+                .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+        };
+        match written {
             Err(error) if crate::store::batch::is_passing(&error) && Instant::now() < deadline => {
                 tracing::warn!(%error, "the database is away; trying again");
                 repeated = true;

@@ -240,6 +240,7 @@ impl Engine {
         self.halted.cancel();
         let held = self.leases.held();
         self.write_cursors(&held).await;
+        crate::crash::point("node.before_leave");
         if let Err(error) = self.leases.leave().await {
             tracing::warn!(%error, "could not let go of the partitions; they run out by themselves");
         }

@@ -47,6 +47,7 @@ async fn load(engine: &Arc<Engine>, parts: &[i64]) -> sqlx::Result<()> {
     for &part in parts {
         react::load(engine, part).await?;
     }
+    crate::crash::point("node.loaded");
     for part in work::undecided_parts(&engine.db).await? {
         if parts.contains(&part) {
             crate::hooks::decide_undecided(engine, part).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Engine, take_over};
+use super::{Engine, lock, take_over};
 use crate::clock::Micros;
 use crate::ids::SourceId;
 use crate::store::work::{self, SourceRow};
@@ -74,6 +74,8 @@ async fn noticed(engine: &Engine, seen: Micros, soon: &mut BTreeMap<(Micros, Sou
             tracing::warn!(%error, "cannot schedule anew; it is tried again");
             return seen;
         }
+        lock(&engine.queue).set_back(seen - now);
+        engine.queue_changed.notify_one();
     }
     now
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgListener;
 use tokio::sync::mpsc;
 
 use super::{Engine, take_over};
 use crate::ids::{RunId, SourceId};
 use crate::store::Db;
+use crate::store::db::answered;
 use crate::store::sources::Touched;
 
 /// The channel of PostgreSQL that wakes travel on.
@@ -17,6 +19,8 @@ const CHANNEL: &str = "area";
 const NOTIFY: &str = "SELECT pg_notify('area', $1)";
 /// The number of a sender that is no node.
 const NOBODY: i64 = 0;
+/// How often the connection that listens is asked whether it is well: one that was cut without a word would be silent for ever.
+const LISTEN_CHECK: Duration = Duration::from_secs(10);
 /// Between two tries to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
@@ -76,10 +80,14 @@ impl Wake {
 impl Engine {
     /// Wakes the owner, wherever it is. Call it after the commit.
     pub async fn wake(&self, wake: Wake) {
+        if let Wake::Source { source, .. } = wake {
+            // At once: who is told that the change is made may send the next event before the wake is heard.
+            self.plans.forget(source);
+        }
         let _ = self.wakes.send(wake).await;
         if let Db::Postgres(pool) = &self.db {
             let Ok(text) = serde_json::to_string(&Notice { from: self.leases.node(), wake }) else { return };
-            if let Err(error) = sqlx::query(NOTIFY).bind(text).execute(pool).await {
+            if let Err(error) = answered(sqlx::query(NOTIFY).bind(text).execute(pool)).await {
                 tracing::warn!(%error, "could not wake the other nodes; the slow scan will find it");
             }
         }
@@ -122,11 +130,11 @@ pub async fn listen(engine: Arc<Engine>) {
     let Db::Postgres(pool) = &engine.db else { return };
     while !engine.stop.is_cancelled() {
         let listener = async {
-            let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
+            let mut listener = PgListener::connect_with(pool).await?;
             listener.listen(CHANNEL).await?;
             Ok::<_, sqlx::Error>(listener)
         };
-        let mut listener = match listener.await {
+        let mut listener = match answered(listener).await {
             Ok(listener) => listener,
             Err(error) => {
                 tracing::warn!(%error, "cannot listen to the other nodes; trying again");
@@ -137,6 +145,10 @@ pub async fn listen(engine: Arc<Engine>) {
         loop {
             let heard = tokio::select! {
                 heard = listener.try_recv() => heard,
+                () = tokio::time::sleep(LISTEN_CHECK) => match is_well(&mut listener).await {
+                    true => continue,
+                    false => Ok(None),
+                },
                 () = engine.stop.cancelled() => return,
             };
             match heard {
@@ -156,6 +168,10 @@ pub async fn listen(engine: Arc<Engine>) {
             }
         }
     }
+}
+
+async fn is_well(listener: &mut PgListener) -> bool {
+    tokio::time::timeout(LISTEN_AGAIN, sqlx::query("SELECT 1").execute(listener)).await.is_ok_and(|done| done.is_ok())
 }
 
 async fn act(engine: &Arc<Engine>, wake: Wake) {

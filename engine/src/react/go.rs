@@ -60,7 +60,7 @@ pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
         Ok(None) => return engine.end_run(head, RunState::Failed, "the event is no longer kept").await,
         Err(_) => return engine.run_let_go(head),
     };
-    let born = born_at(row.id.0);
+    let born = if crate::crash::without("run.birth") { engine.clock.micros() } else { born_at(row.id.0) };
     let scope = Scope::new(&event, &plan.id.to_string(), &plan.name, from_micros(born));
     let detail = Detail::parse(row.detail.as_deref());
     let mut going = Going { engine, head, row: &row, plan: &plan, detail, proof, born, scope };
@@ -281,6 +281,7 @@ impl Going<'_> {
             Some(index) => format!("area-{}-{}-{index}", self.row.id, step.id),
             None => format!("area-{}-{}", self.row.id, step.id),
         };
+        let key = if crate::crash::without("run.key") { uuid::Uuid::new_v4().to_string() } else { key };
         let areas =
             crate::native::OwnAreas { engine: self.engine, user: self.plan.user, depth: self.row.depth.unwrap_or(0) };
         let cx = ReactCx {

@@ -99,6 +99,9 @@ async fn start(engine: &Arc<Engine>, heads: Vec<Head>) {
 
 /// Queues the open runs of a partition.
 pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
+    if crate::crash::without("react.load") {
+        return Ok(());
+    }
     let mut after = (Micros::MIN, RunId(0));
     loop {
         let page = work::open_runs(&engine.db, part, after, HEADS_A_PAGE).await?;
@@ -112,12 +115,14 @@ pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
                 Some(at_once) => *at_once,
                 None => *orders.entry(run.area_no).or_insert(engine.at_once(run.area_no).await?),
             };
+            // Ready is ready, whatever the clock said when it was born.
+            let ready = run.state == RunState::Ready.as_str();
             let head = Head {
                 run: run.id,
                 area: run.area_no,
                 user: run.user_id,
                 part,
-                due: run.due_at,
+                due: if ready { run.due_at.min(now) } else { run.due_at },
                 at_once,
                 held: run.state == RunState::Held.as_str(),
             };
@@ -200,7 +205,9 @@ impl Engine {
         {
             let mut queue = lock(&self.queue);
             for head in births.heads.into_iter().filter(|head| self.leases.holds(head.part)) {
-                queue.put(head, now);
+                // Ready is ready, whatever the clock said when it was decided.
+                let due = if head.held { head.due } else { head.due.min(now) };
+                queue.put(Head { due, ..head }, now);
             }
             for (run, due) in births.moved {
                 queue.move_to(run, due, now);

@@ -156,6 +156,21 @@ impl Queue {
         gone
     }
 
+    /// The clock was set back by `by`: what waits for its next try waits no longer than it would have. What a policy holds is held
+    /// until an instant, and that stands.
+    pub fn set_back(&mut self, by: Micros) {
+        for (due, run) in std::mem::take(&mut self.waits) {
+            let due = match self.heads.get_mut(&run) {
+                Some(head) if !head.held => {
+                    head.due = due - by;
+                    head.due
+                }
+                _ => due,
+            };
+            self.waits.insert((due, run));
+        }
+    }
+
     /// The instant at which the next waiting head is due.
     pub fn next_due(&self) -> Option<Micros> {
         self.waits.first().map(|(due, _)| *due)
@@ -332,6 +347,18 @@ mod tests {
         assert_eq!(queue.next_due(), Some(50));
         queue.ended(RunId(2));
         assert_eq!(drain(&mut queue, 50), [1]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_delays_retries_no_longer_but_moves_nothing_that_is_held() {
+        let mut queue = Queue::new(10);
+        queue.put(head(1, 1, 1, 1_050, 1), 1_000);
+        queue.put(Head { held: true, ..head(2, 2, 1, 1_020, 1) }, 1_000);
+        queue.set_back(900);
+        assert_eq!((drain(&mut queue, 100), queue.next_due()), (vec![], Some(150)));
+        assert_eq!(drain(&mut queue, 150), [1]);
+        assert_eq!(drain(&mut queue, 1_019), [0; 0]);
+        assert_eq!(drain(&mut queue, 1_020), [2]);
     }
 
     #[test]

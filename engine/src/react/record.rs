@@ -39,7 +39,9 @@ impl Going<'_> {
     }
 
     async fn commit(&self, unit: Unit) -> Result<(), Refused> {
-        self.engine.ledger.commit_surely(Unit { proof: Some(self.proof), ..unit }).await
+        self.engine.ledger.commit_surely(Unit { proof: Some(self.proof), ..unit }).await?;
+        crate::crash::point("react.recorded");
+        Ok(())
     }
 
     /// The run can go no further here. What the database refuses as such would be refused again: the run has failed.
@@ -67,7 +69,9 @@ pub(super) async fn finish(going: Going<'_>, after: After) {
             let update = going.update(RunState::Waiting, why.clone(), until, None);
             match going.commit(Unit { updates: vec![update], ..Unit::default() }).await {
                 Ok(()) => {
-                    engine.run_again(head.run, until);
+                    // The clock may have been set back since it was decided.
+                    let gone_back = now - engine.clock.micros();
+                    engine.run_again(head.run, if gone_back > 0 { until - gone_back } else { until });
                     told(&going, RunState::Waiting, why);
                 }
                 Err(refused) => going.refused(refused).await,

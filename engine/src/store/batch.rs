@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Postgres, Sqlite, Transaction};
 
 use super::Db;
+use super::db::answered;
 
 /// One statement in both dialects; `$1` is the JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +88,7 @@ impl Batch {
     pub async fn read<T: Row>(self, db: &Db, rows: &str) -> sqlx::Result<Vec<T>> {
         match db {
             Db::Sqlite { read, .. } => sqlx::query_as(self.sqlite).bind(rows).fetch_all(read).await,
-            Db::Postgres(pool) => sqlx::query_as(self.postgres).bind(rows).fetch_all(pool).await,
+            Db::Postgres(pool) => answered(sqlx::query_as(self.postgres).bind(rows).fetch_all(pool)).await,
         }
     }
 }
@@ -103,8 +104,9 @@ pub fn is_passing(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(e) => e.code().is_some_and(|code| {
             let code = code.as_ref();
-            // PostgreSQL: connection, resources, operator intervention, serialisation. SQLite: busy, locked, I/O, full.
-            ["08", "53", "57", "40"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+            // PostgreSQL: connection, resources, operator intervention, its system's I/O, serialisation, a transaction in which
+            // nothing was said. SQLite: busy, locked, I/O, full.
+            ["08", "53", "57", "58", "40", "25P03"].iter().any(|class| code.len() == 5 && code.starts_with(class))
                 || code.parse::<i32>().is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 5 | 6 | 10 | 13 | 14))
         }),
         _ => false,

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqliteConnection};
 
 /// Readers of an embedded database.
 const SQLITE_READERS: u32 = 4;
@@ -14,6 +15,17 @@ const SQLITE_READERS: u32 = 4;
 pub const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long a statement waits for a free connection or for SQLite's lock.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long PostgreSQL may take to answer. A connection that was cut without a word would be waited for for ever.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long nothing may be said in a transaction on PostgreSQL: it holds locks, and who began it may be stopped or cut off. What is
+/// done in one never waits for anything else.
+const SILENT_TRANSACTION: &str = "5s";
+/// How long closing may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that is not in use may take to say that it is well.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection that was used this recently is not asked.
+const SURELY_WELL: Duration = Duration::from_secs(1);
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -64,7 +76,7 @@ macro_rules! on {
     ($db:expr, $pool:ident => $body:expr) => {
         match $db {
             $crate::store::Db::Sqlite { read: $pool, .. } => $body,
-            $crate::store::Db::Postgres($pool) => $body,
+            $crate::store::Db::Postgres($pool) => $crate::store::db::answered(async { $body }).await,
         }
     };
 }
@@ -72,12 +84,15 @@ macro_rules! on {
 /// Runs a body on the pool that writes: one statement, or a transaction begun with `begin!`.
 #[macro_export]
 macro_rules! on_write {
-    ($db:expr, $pool:ident => $body:expr) => {
-        match $db {
+    ($db:expr, $pool:ident => $body:expr) => {{
+        $crate::crash::point("store.before_write");
+        let done = match $db {
             $crate::store::Db::Sqlite { write: $pool, .. } => $body,
-            $crate::store::Db::Postgres($pool) => $body,
-        }
-    };
+            $crate::store::Db::Postgres($pool) => $crate::store::db::answered(async { $body }).await,
+        };
+        $crate::crash::point("store.after_write");
+        done
+    }};
 }
 
 /// Runs a body in one transaction: `in_tx!(db, tx => { sqlx::query(SQL).execute(&mut *tx).await?; Ok(()) })`. The body is an async
@@ -90,20 +105,30 @@ macro_rules! in_tx {
                 let mut $tx = write.begin_with("BEGIN IMMEDIATE").await?;
                 let done = async { $body }.await;
                 if done.is_ok() {
+                    $crate::crash::point("store.before_commit");
                     $tx.commit().await?;
+                    $crate::crash::point("store.after_commit");
                 }
                 done
             }
             $crate::store::Db::Postgres(pool) => {
-                let mut $tx = pool.begin().await?;
-                let done = async { $body }.await;
+                let mut $tx = $crate::store::db::answered(pool.begin()).await?;
+                let done = $crate::store::db::answered(async { $body }).await;
                 if done.is_ok() {
-                    $tx.commit().await?;
+                    $crate::crash::point("store.before_commit");
+                    $crate::store::db::answered($tx.commit()).await?;
+                    $crate::crash::point("store.after_commit");
                 }
                 done
             }
         }
     };
+}
+
+/// Waits for PostgreSQL's answer, but not for ever. What was asked may have happened all the same.
+pub async fn answered<T, E: From<sqlx::Error>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let late = |_| Err(sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut)).into());
+    tokio::time::timeout(ANSWER_TIMEOUT, answer).await.unwrap_or_else(late)
 }
 
 impl Db {
@@ -130,7 +155,8 @@ impl Db {
             std::fs::create_dir_all(folder).map_err(|e| StoreError::Folder(folder.to_owned(), e))?;
         }
         let options = sqlite_options(SqliteConnectOptions::new().filename(file).create_if_missing(true));
-        let write = pool(1).connect_with(options.clone()).await?;
+        let write = pool(1).after_release(|connection, _| Box::pin(is_idle(connection)));
+        let write = write.connect_with(options.clone()).await?;
         let read = pool(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Self::Sqlite { read, write })
     }
@@ -138,10 +164,14 @@ impl Db {
     async fn postgres(config: &DbConfig) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(&config.url)?
             .application_name("area")
-            .options([("synchronous_commit", "on"), ("timezone", "UTC")]);
+            .options([("synchronous_commit", "on"), ("timezone", "UTC")])
+            .options([("idle_in_transaction_session_timeout", SILENT_TRANSACTION)]);
         let pool = PgPoolOptions::new()
             .max_connections(config.connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, was| Box::pin(is_well(connection, was.idle_for)))
+            .after_release(|connection, _| Box::pin(is_well(connection, Duration::MAX)))
             .connect_with(options)
             .await?;
         Ok(Self::Postgres(pool))
@@ -154,7 +184,8 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            // A connection that was cut off says no goodbye.
+            Self::Postgres(pool) => drop(tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await),
         }
     }
 
@@ -165,6 +196,25 @@ impl Db {
             Self::Postgres(_) => "postgres",
         }
     }
+}
+
+/// Whether a connection answers; one that does not is given up. `Ok(false)` would wait for it to say goodbye.
+async fn is_well(connection: &mut PgConnection, idle_for: Duration) -> sqlx::Result<bool> {
+    if idle_for < SURELY_WELL {
+        return Ok(true);
+    }
+    match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
+        Ok(well) => well.map(|()| true),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// Whether a connection that was released is out of its transaction. SQLite itself ends a transaction when the disk is full, and
+/// then refuses the rollback; sqlx counts such a transaction as open for ever, and would never begin another.
+async fn is_idle(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // Whoever is asked after a rollback that was begun is asked when it has ended.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
@@ -206,5 +256,32 @@ impl FolderLock {
             Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Locked(folder.to_owned())),
             Err(std::fs::TryLockError::Error(e)) => Err(failed(e)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testkit;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_itself_ended_is_not_the_last() {
+        let t = testkit::sqlite().await;
+        let ended: sqlx::Result<()> = async {
+            in_tx!(&t.db, tx => {
+                // As SQLite does when the disk is full.
+                sqlx::query("ROLLBACK").execute(&mut *tx).await?;
+                Err(sqlx::Error::WorkerCrashed)
+            })
+        }
+        .await;
+        ended.unwrap_err();
+        let next: sqlx::Result<()> = async {
+            in_tx!(&t.db, tx => {
+                sqlx::query("CREATE TABLE next (x BIGINT)").execute(&mut *tx).await?;
+                Ok(())
+            })
+        }
+        .await;
+        next.unwrap();
     }
 }

@@ -51,8 +51,8 @@ pub async fn reserve(db: &Db, user: UserId, key: &str, request: &str, now: Micro
     let id = Uuid::now_v7();
     let made = on_write!(db, pool => {
         let reserve = sqlx::query(RESERVE).bind(user).bind(key).bind(request).bind(id.to_string()).bind(now);
-        reserve.execute(pool).await?.rows_affected()
-    });
+        reserve.execute(pool).await.map(|done| done.rows_affected())
+    })?;
     if made == 1 {
         return Ok(Key::Yours(id));
     }
@@ -70,8 +70,9 @@ pub async fn reserve(db: &Db, user: UserId, key: &str, request: &str, now: Micro
         return Ok(Key::Open);
     }
     let taken = on_write!(db, pool => {
-        sqlx::query(TAKE_UP).bind(user).bind(key).bind(at).bind(now).execute(pool).await?.rows_affected()
-    });
+        let take_up = sqlx::query(TAKE_UP).bind(user).bind(key).bind(at).bind(now);
+        take_up.execute(pool).await.map(|done| done.rows_affected())
+    })?;
     Ok(match body.parse() {
         Ok(id) if taken == 1 => Key::Yours(id),
         _ => Key::Open,

@@ -20,8 +20,9 @@ async fn scene(db: &Db) {
         sqlx::query("INSERT INTO areas (no, id, user_id, name, state, revision, version, body, source_id, created_at, updated_at)
              VALUES (1, $1, $2, 'n', 'active', 1, 1, '{}', 1, 0, 0)")
             .bind(engine::ids::AreaId::new()).bind(user).execute(pool).await.unwrap();
-        sqlx::query("UPDATE leases SET node = 1, epoch = 1 WHERE part = 7").execute(pool).await.unwrap();
-    });
+        sqlx::query("UPDATE leases SET node = 1, epoch = 1 WHERE part = 7").execute(pool).await.map(drop)
+    })
+    .unwrap();
 }
 
 fn event(id: i64, key: &str) -> NewEvent {
@@ -60,7 +61,7 @@ fn owned() -> Unit {
 }
 
 async fn count(db: &Db, sql: &'static str) -> i64 {
-    let (count,): (i64,) = engine::on!(db, pool => sqlx::query_as(sql).fetch_one(pool).await.unwrap());
+    let (count,): (i64,) = engine::on!(db, pool => sqlx::query_as(sql).fetch_one(pool).await).unwrap();
     count
 }
 
@@ -83,7 +84,9 @@ async fn a_unit_is_recorded_whole_and_a_repetition_changes_nothing() {
         assert_eq!(count(db, "SELECT COUNT(*) FROM events").await, 2, "{}", test.label);
         assert_eq!(count(db, "SELECT COUNT(*) FROM runs").await, 2, "{}", test.label);
         assert_eq!(count(db, "SELECT version FROM sources").await, 1, "{}", test.label);
-        let (body,): (String,) = engine::on!(db, pool => sqlx::query_as("SELECT body FROM events WHERE id = 10").fetch_one(pool).await.unwrap());
+        let (body,): (String,) =
+            engine::on!(db, pool => sqlx::query_as("SELECT body FROM events WHERE id = 10").fetch_one(pool).await)
+                .unwrap();
         assert_eq!(body, event(10, "a").body, "{}: bodies come back byte for byte", test.label);
     }
 }

@@ -152,7 +152,7 @@ impl Stage {
     /// The source that an AREA watches, and its partition.
     async fn source(&self, area: AreaId) -> (SourceId, i64) {
         let sql = "SELECT s.id, s.part FROM sources s JOIN areas a ON a.source_id = s.id WHERE a.id = $1";
-        engine::on!(&self.test.db, pool => sqlx::query_as(sql).bind(area).fetch_one(pool).await.unwrap())
+        engine::on!(&self.test.db, pool => sqlx::query_as(sql).bind(area).fetch_one(pool).await).unwrap()
     }
 
     async fn joined(&self, nodes: &[Node], areas: &[AreaId]) {
@@ -161,7 +161,7 @@ impl Stage {
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
-        let (count,): (i64,) = engine::on!(&self.test.db, pool => sqlx::query_as(sql).fetch_one(pool).await.unwrap());
+        let (count,): (i64,) = engine::on!(&self.test.db, pool => sqlx::query_as(sql).fetch_one(pool).await).unwrap();
         count
     }
 
@@ -379,7 +379,7 @@ async fn a_hook_on_a_node_that_does_not_own_it_is_durable_before_its_answer_and_
     // As if the answer to a commit had been lost: the run is there, and nobody works it.
     let sql = "INSERT INTO runs (id, area_no, event_id, replay, revision, part, state, due_at)
         SELECT id + 1, area_no, event_id, 1, revision, part, 'ready', $1 FROM runs ORDER BY id DESC LIMIT 1";
-    engine::on!(&stage.test.db, pool => sqlx::query(sql).bind(START).execute(pool).await.map(drop).unwrap());
+    engine::on!(&stage.test.db, pool => sqlx::query(sql).bind(START).execute(pool).await.map(drop)).unwrap();
     until(&nodes, "a forgotten run", async || received(4).await).await;
     let calls = world(&worlds[0], |w| w.received.split_off(3));
     assert_eq!(calls.len(), 1, "its own key: {calls:?}");
@@ -457,7 +457,7 @@ async fn an_area_is_edited_paused_and_deleted_on_the_node_that_does_not_own_it()
         let scheduled = |source| nodes.iter().any(|node| node.engine.schedule_of(source).is_some());
         let sql = "SELECT id FROM sources";
         let all: Vec<(SourceId,)> =
-            engine::on!(&stage.test.db, pool => sqlx::query_as(sql).fetch_all(pool).await.unwrap());
+            engine::on!(&stage.test.db, pool => sqlx::query_as(sql).fetch_all(pool).await).unwrap();
         all.into_iter().filter(|(source,)| scheduled(*source)).count()
     };
     until(&nodes, "nothing is scheduled", async || watched().await == 0).await;
