@@ -363,7 +363,7 @@ async fn a_hook_on_a_node_that_does_not_own_it_is_durable_before_its_answer_and_
     // The wake is lost: the event is appended, and nobody is told.
     let (ledger, _writer) = Ledger::start(stage.test.db.clone());
     let lost = NewEvent {
-        id: EventId(engine::ids::first_id_at(START)),
+        id: EventId(owner.engine.ids.next()),
         source,
         key: "d3".into(),
         body: json!({"text": "t3"}).to_string(),
