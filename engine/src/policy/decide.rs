@@ -207,11 +207,13 @@ fn collect(
     }]
 }
 
-/// The digest is full: it fires now, or as soon as the other policies let it, but no later than it would have.
+/// The digest is full: it fires now, or as soon as the other policies let it, but no earlier than the run before it and no later
+/// than it would have.
 fn close(policy: &Policy, state: &mut PolicyState, open: &Open, now: Micros, expires: Micros) -> Micros {
     state.digest = None;
     state.give_back(open.due);
-    let due = place(policy, state, now, expires).map_or(open.due, |(due, _)| due.min(open.due));
+    let ready = state.slots.last().map_or(now, |before| now.max(*before));
+    let due = place(policy, state, ready, expires).map_or(open.due, |(due, _)| due.min(open.due));
     state.take(policy.throttle.as_ref(), due);
     due
 }

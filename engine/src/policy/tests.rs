@@ -250,6 +250,24 @@ fn single_drops_and_restart_cancels_while_a_run_goes() {
 }
 
 #[test]
+fn a_digest_that_is_full_does_not_overtake_the_one_before_it() {
+    // Event 3 fills its digest while the throttle is taken, so that it keeps its instant; event 5 fills the next one when there
+    // would be a free instant before that.
+    check(
+        json!({"digest": {"every": "100s", "max": 2}, "throttle": {"max": 1, "per": "50s", "over": "drop"}}),
+        NOON,
+        &[
+            (0, "hold 1 to 100 digest"),
+            (0, "collect 2 into 1 to 0"),
+            (10, "hold 3 to 110 digest"),
+            (20, "collect 4 into 3 to 110"),
+            (60, "hold 5 to 160 digest"),
+            (61, "collect 6 into 5 to 160"),
+        ],
+    );
+}
+
+#[test]
 fn a_clock_that_was_far_ahead_does_not_stop_an_area() {
     let policy = policy(json!({"throttle": {"max": 1, "per": "60s"}}));
     let mut state = PolicyState::default();
