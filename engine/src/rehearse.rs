@@ -110,7 +110,7 @@ fn rehearse_step(step: &Step, scope: &Scope, limits: &Limits) -> RehearsedStep {
     let reaction = format!("{}.{}", step.service.name, step.reaction.name);
     let id = step.id.clone();
     match step.data.render(scope) {
-        Ok(params) => RehearsedStep { id, reaction, params: Some(shown(step, &params, limits)), why: None },
+        Ok(params) => RehearsedStep { id, reaction, params: Some(shown(step, params, limits)), why: None },
         Err(wrong) => {
             let why: Vec<String> = wrong.iter().map(|w| format!("{}: {}", w.pointer, w.detail)).collect();
             RehearsedStep { id, reaction, params: None, why: Some(why.join("; ")) }

@@ -164,7 +164,8 @@ impl Request {
 
 /// What later steps see: `json` where the body is JSON, else `text`.
 fn output(answer: &Answer) -> Value {
-    let mut output = json!({ "status": answer.status.as_u16(), "headers": headers(&answer.headers) });
+    let mut output = json!({ "status": answer.status.as_u16() });
+    output["headers"] = headers(&answer.headers).into();
     let says_json = answer.header(CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
     let looks_json = matches!(answer.body.trim_ascii_start().first(), Some(b'{' | b'['));
     let body = if says_json || looks_json { answer.json().ok() } else { None };

@@ -27,14 +27,16 @@ pub fn item(
 ) -> Result<HookItem, HookRefusal> {
     let body = body(cx)?;
     let key = delivery_ids(params).iter().find_map(|id| delivery_key(id, &body, signature, cx));
-    let event = json!({
-        "body": body,
-        "headers": headers(scheme, cx),
-        "query": query(&params.verify, cx),
-        "method": cx.method,
-        "at": cx.now,
-    });
-    Ok(HookItem { key, body: event })
+    // Put together by hand: `json!` copies what it is given.
+    let event = [
+        ("body", body),
+        ("headers", headers(scheme, cx)),
+        ("query", query(&params.verify, cx)),
+        ("method", cx.method.into()),
+        ("at", json!(cx.now)),
+    ];
+    let event = event.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok(HookItem { key, body: Value::Object(event) })
 }
 
 fn delivery_key(id: &DeliveryId, body: &Value, signature: Option<&[u8]>, cx: &HookCx<'_>) -> Option<String> {

@@ -1,14 +1,17 @@
-//! The ledger's statements: each takes a batch of rows `v` from one JSON parameter.
+//! The ledger's statements: each takes a batch of rows `v` from one JSON parameter. What is looked up answers with what does *not*
+//! stand, which is nearly always nothing: an embedded database hands rows over one by one, between two threads.
 
 use crate::batch;
 use crate::store::batch::Batch;
 
-/// Which of the proofs hold; on PostgreSQL the lease rows stay locked to the end of the transaction.
-pub const PROOFS: Batch = batch!([0 part bigint, 1 epoch bigint]
-    "SELECT l.part, l.epoch FROM v CROSS JOIN leases l WHERE l.part = v.part AND l.epoch = v.epoch"; " FOR SHARE OF l");
-/// Which of the AREAs still stand.
-pub const STANDING: Batch = batch!([0 area bigint, 1 revision bigint]
-    "SELECT a.no, a.revision FROM v CROSS JOIN areas a WHERE a.no = v.area AND a.revision = v.revision AND a.state = 'active'");
+/// Which of the proofs no longer hold; on PostgreSQL the lease rows of the others stay locked to the end of the transaction.
+pub const LOST: Batch = batch!([0 part bigint, 1 epoch bigint]
+    "SELECT v.part, v.epoch FROM v
+     WHERE NOT EXISTS (SELECT 1 FROM leases l WHERE l.part = v.part AND l.epoch = v.epoch"; " FOR SHARE"; ")");
+/// Which of the AREAs no longer stand.
+pub const STALE: Batch = batch!([0 area bigint, 1 revision bigint]
+    "SELECT v.area, v.revision FROM v
+     WHERE NOT EXISTS (SELECT 1 FROM areas a WHERE a.no = v.area AND a.revision = v.revision AND a.state = 'active')");
 /// Which of the keys are recorded.
 pub const RECORDED: Batch = batch!([0 source bigint, 1 key text]
     "SELECT e.id, e.source_id, e.key FROM v CROSS JOIN events e WHERE e.source_id = v.source AND e.key = v.key");
@@ -30,10 +33,11 @@ pub const RUNS: Batch = batch!([0 id bigint, 1 area bigint, 2 event bigint, 3 re
     "INSERT INTO runs (id, area_no, event_id, replay, revision, part, state, reason, due_at, ended_at, detail)
      SELECT id, area, event, replay, revision, part, state, reason, due_at, ended_at, detail FROM v WHERE true
      ON CONFLICT (area_no, event_id, replay) DO NOTHING");
-/// Records what became of open runs; one that ended meanwhile (cancelled) stays as it is.
+/// Records what became of open runs; one that ended meanwhile (cancelled) stays as it is. The condition is written so that the
+/// index of open runs does not serve it: it is full of runs that ended since, and each is found by its id.
 pub const UPDATES: Batch = batch!([0 id bigint, 1 state text, 2 reason text, 3 due_at bigint, 4 ended_at bigint, 5 detail text]
     "UPDATE runs SET state = v.state, reason = v.reason, due_at = v.due_at, ended_at = v.ended_at,
-     detail = COALESCE(v.detail, runs.detail) FROM v WHERE runs.id = v.id AND runs.ended_at IS NULL");
+     detail = COALESCE(v.detail, runs.detail) FROM v WHERE runs.id = v.id AND COALESCE(runs.ended_at, 0) = 0");
 /// Moves cursors.
 pub const MOVES: Batch = batch!([0 id bigint, 1 version bigint, 2 cursor text]
     "UPDATE sources SET cursor = v.cursor, version = sources.version + 1

@@ -27,8 +27,8 @@ pub async fn write(db: &Db, units: &[&Unit], repeated: bool) -> sqlx::Result<Vec
 /// What the database says of the things that the units rest on.
 #[derive(Default)]
 struct Seen {
-    proofs: HashSet<Proof>,
-    standing: HashSet<(i64, i64)>,
+    lost: HashSet<Proof>,
+    stale: HashSet<(i64, i64)>,
     recorded: HashMap<(i64, String), i64>,
     cursors: HashMap<i64, (i64, Option<String>)>,
 }
@@ -37,11 +37,11 @@ impl Seen {
     async fn look(tx: &mut Tx, units: &[&Unit], repeated: bool) -> sqlx::Result<Self> {
         let mut seen = Self::default();
         let proofs: HashSet<Proof> = units.iter().filter_map(|u| u.proof).collect();
-        let rows = read::<(i64, i64)>(tx, sql::PROOFS, proofs.iter().map(|p| (p.part, p.epoch))).await?;
-        seen.proofs = rows.into_iter().map(|(part, epoch)| Proof { part, epoch }).collect();
+        let rows = read::<(i64, i64)>(tx, sql::LOST, proofs.iter().map(|p| (p.part, p.epoch))).await?;
+        seen.lost = rows.into_iter().map(|(part, epoch)| Proof { part, epoch }).collect();
         let standing: HashSet<(i64, i64)> =
             units.iter().flat_map(|u| &u.standing).map(|(area, revision)| (area.0, *revision)).collect();
-        seen.standing = read(tx, sql::STANDING, standing.iter()).await?.into_iter().collect();
+        seen.stale = read(tx, sql::STALE, standing.iter()).await?.into_iter().collect();
         let keys = units.iter().flat_map(|u| &u.events).filter(|e| repeated || !e.fresh);
         let rows = read::<(i64, i64, String)>(tx, sql::RECORDED, keys.map(|e| (e.source.0, &e.key))).await?;
         seen.recorded = rows.into_iter().map(|(id, source, key)| ((source, key), id)).collect();
@@ -52,14 +52,11 @@ impl Seen {
     }
 
     fn judge(&self, unit: &Unit) -> Result<(), Refused> {
-        if unit.proof.is_some_and(|p| !self.proofs.contains(&p)) {
+        if unit.proof.is_some_and(|p| self.lost.contains(&p)) {
             return Err(Refused::Lost);
         }
-        let stale = |(area, revision): &&(_, i64)| {
-            let area: &crate::ids::AreaNo = area;
-            !self.standing.contains(&(area.0, *revision))
-        };
-        let stale: Vec<_> = unit.standing.iter().filter(stale).map(|(area, _)| *area).collect();
+        let stale = unit.standing.iter().filter(|(area, revision)| self.stale.contains(&(area.0, *revision)));
+        let stale: Vec<_> = stale.map(|(area, _)| *area).collect();
         if !stale.is_empty() {
             return Err(Refused::Stale(stale));
         }

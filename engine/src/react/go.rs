@@ -89,6 +89,7 @@ impl Going<'_> {
     async fn steps(&mut self) -> After {
         let plan = self.plan;
         for (number, step) in plan.steps.iter().enumerate() {
+            let last = number + 1 == plan.steps.len();
             let state = self.detail.step(&step.id).state;
             if matches!(state, StepState::Open) {
                 match self.step(step).await {
@@ -97,7 +98,6 @@ impl Going<'_> {
                     Stepped::Over(state, why) => return After::Over(state, Some(why)),
                     Stepped::Refused(refused) => return After::Refused(refused),
                 }
-                let last = number + 1 == plan.steps.len();
                 let effect = !matches!(self.detail.step(&step.id).state, StepState::Skipped);
                 if !last
                     && effect
@@ -106,8 +106,11 @@ impl Going<'_> {
                     return After::Refused(refused);
                 }
             }
-            let output = self.detail.step(&step.id).output.clone();
-            self.scope.add_step(&step.id, &output);
+            // Nobody comes who could ask for what the last one gave.
+            if !last {
+                let output = self.detail.step(&step.id).output.clone();
+                self.scope.add_step(&step.id, &output);
+            }
         }
         After::Over(RunState::Done, None)
     }
@@ -173,9 +176,9 @@ impl Going<'_> {
             Err(why) => return self.failed(step, index, why),
         };
         let at = self.engine.clock.micros();
-        let sent = record::shown(step, &params, &self.engine.limits);
         if once {
-            let started = Attempt { number, index, at, ms: None, sent: sent.clone(), fault: None };
+            let sent = record::shown(step, params.clone(), &self.engine.limits);
+            let started = Attempt { number, index, at, ms: None, sent, fault: None };
             self.detail.step(&step.id).attempts.push(started);
             if let Err(refused) = self.checkpoint().await {
                 return Stepped::Refused(refused);
@@ -195,6 +198,7 @@ impl Going<'_> {
         let attempts = &mut self.detail.step(&step.id).attempts;
         attempts.retain(|a| !(a.index == index && a.only_started()));
         if !sleeping {
+            let sent = record::shown(step, params, &self.engine.limits);
             attempts.push(Attempt { number, index, at, ms: Some(ms), sent, fault });
         }
         self.outcome(step, index, number, result)

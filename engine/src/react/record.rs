@@ -155,10 +155,10 @@ fn count(going: &Going<'_>, state: RunState, why: Option<&str>, now: Micros, uni
 }
 
 /// What was handed to a reaction, as it may be shown: secrets redacted, long texts cut.
-pub fn shown(step: &Step, params: &Value, limits: &Limits) -> Value {
-    let mut shown = params.clone();
+pub fn shown(step: &Step, params: Value, limits: &Limits) -> Value {
+    let mut shown = params;
     if let Ok(schema) = schema::of_reaction(step.reaction) {
-        for place in schema.marked(crate::area::check::SECRET, params) {
+        for place in schema.marked(crate::area::check::SECRET, &shown) {
             if let Some(value) = shown.pointer_mut(&place) {
                 *value = serde_json::json!({ "$secret": true });
             }

@@ -18,19 +18,19 @@ pub struct Batch {
     pub postgres: &'static str,
 }
 
-/// `batch!([0 id bigint, 1 key text] "SELECT … FROM v")`, and after a semicolon what only PostgreSQL is told (a row lock).
+/// `batch!([0 id bigint, 1 key text] "SELECT … FROM v")`; between semicolons what only PostgreSQL is told (a row lock).
 #[macro_export]
 macro_rules! batch {
-    ([$($i:literal $name:ident $kind:ident),+] $sql:literal) => { $crate::batch!([$($i $name $kind),+] $sql; "") };
-    ([$($i:literal $name:ident $kind:ident),+] $sql:literal; $postgres:literal) => {
+    ([$($i:literal $name:ident $kind:ident),+] $sql:literal) => { $crate::batch!([$($i $name $kind),+] $sql; ""; "") };
+    ([$($i:literal $name:ident $kind:ident),+] $sql:literal; $postgres:literal; $end:literal) => {
         $crate::store::batch::Batch {
             sqlite: concat!(
-                "WITH v AS (SELECT ", $("value->>", $i, " AS ", stringify!($name), ", ",)+ "1 AS one FROM json_each($1)) ", $sql
+                "WITH v AS (SELECT ", $("value->>", $i, " AS ", stringify!($name), ", ",)+ "1 AS one FROM json_each($1)) ", $sql, $end
             ),
             postgres: concat!(
                 "WITH v AS (SELECT ",
                 $("(value->>", $i, ")::", stringify!($kind), " AS ", stringify!($name), ", ",)+
-                "1 AS one FROM json_array_elements($1::json)) ", $sql, $postgres
+                "1 AS one FROM jsonb_array_elements($1::jsonb)) ", $sql, $postgres, $end
             ),
         }
     };

@@ -20,6 +20,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long nothing may be said in a transaction on PostgreSQL: it holds locks, and who began it may be stopped or cut off. What is
 /// done in one never waits for anything else.
 const SILENT_TRANSACTION: &str = "5s";
+/// How PostgreSQL is to find rows. Every statement here names its rows by an index, a few thousand at most. Without statistics (a
+/// young table, a batch that comes as JSON) its planner would rather read whole tables, and keep to that plan as they grow.
+const PLANS: [(&str, &str); 4] =
+    [("jit", "off"), ("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
 /// How long closing may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that is not in use may take to say that it is well.
@@ -165,6 +169,7 @@ impl Db {
         let options = PgConnectOptions::from_str(&config.url)?
             .application_name("area")
             .options([("synchronous_commit", "on"), ("timezone", "UTC")])
+            .options(PLANS)
             .options([("idle_in_transaction_session_timeout", SILENT_TRANSACTION)]);
         let pool = PgPoolOptions::new()
             .max_connections(config.connections)
