@@ -49,6 +49,16 @@ pub fn point(name: &str) {
         eprintln!("crash point {name}");
         std::process::abort();
     }
+    crate::testkit::turns::passing(name);
+}
+
+/// In a simulation the database's answer may be lost here, whatever it has done.
+#[cfg(feature = "testkit")]
+pub fn answer(place: &str) -> sqlx::Result<()> {
+    match crate::testkit::turns::is_lost(place) {
+        true => Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into())),
+        false => Ok(()),
+    }
 }
 
 /// Whether `AREA_CRASH_WITHOUT` takes this mechanism out.
@@ -63,6 +73,13 @@ pub fn without(mechanism: &str) -> bool {
 #[cfg(not(feature = "testkit"))]
 #[inline(always)]
 pub fn point(_name: &str) {}
+
+/// It arrives.
+#[cfg(not(feature = "testkit"))]
+#[inline(always)]
+pub fn answer(_place: &str) -> sqlx::Result<()> {
+    Ok(())
+}
 
 /// Never.
 #[cfg(not(feature = "testkit"))]

@@ -118,7 +118,7 @@ impl Leases {
         let started = Instant::now();
         let span = self.span();
         let (now, sql) = (self.clock.micros(), self.choose(ARRIVE));
-        if matches!(self.db, Db::Sqlite { .. }) {
+        if self.db.is_alone() {
             // The data folder's lock is ours: whoever is in these rows is dead, whatever its name was.
             on_write!(&self.db, pool => sqlx::query(ALONE).execute(pool).await.map(drop))?;
         }
@@ -250,7 +250,7 @@ impl Leases {
     }
 
     async fn beat(&self) -> Result<bool, StoreError> {
-        if matches!(self.db, Db::Sqlite { .. }) {
+        if self.db.is_alone() {
             return Ok(true);
         }
         let (now, sql) = (self.clock.micros(), self.choose(BEAT));
@@ -273,14 +273,14 @@ impl Leases {
     }
 
     fn span(&self) -> i64 {
-        if matches!(self.db, Db::Sqlite { .. }) {
+        if self.db.is_alone() {
             return FOR_EVER;
         }
         i64::try_from(self.lease.as_micros()).unwrap_or(FOR_EVER)
     }
 
     fn deadline(&self, started: Instant) -> Option<Instant> {
-        matches!(self.db, Db::Postgres(_)).then(|| started + self.lease.mul_f64(OWN_DEADLINE))
+        (!self.db.is_alone()).then(|| started + self.lease.mul_f64(OWN_DEADLINE))
     }
 }
 

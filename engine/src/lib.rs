@@ -34,6 +34,7 @@ pub mod template;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod text;
+mod turns;
 pub mod vault;
 pub mod why;
 pub mod zone;

@@ -47,7 +47,7 @@ impl Ledger {
     /// Starts the writer. It ends when every `Ledger` is gone and all that was handed in is committed.
     pub fn start(db: Db) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, inbox) = mpsc::channel(QUEUE);
-        (Self { queue }, tokio::spawn(serve(db, inbox)))
+        (Self { queue }, tokio::spawn(crate::turns::taken(serve(db, inbox))))
     }
 
     /// Commits `unit`. When this returns `Ok`, all of it is durable; on a refusal nothing of it is there.

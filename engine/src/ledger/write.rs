@@ -11,6 +11,7 @@ use crate::store::batch::{Batch, Tx};
 
 /// Commits what stands and answers each unit, in order. With `repeated`, every event is looked up first, also the fresh ones.
 pub async fn write(db: &Db, units: &[&Unit], repeated: bool) -> sqlx::Result<Vec<Result<(), Refused>>> {
+    crate::crash::answer("ledger.begin")?;
     let mut tx = Tx::begin(db).await?;
     let seen = Seen::look(&mut tx, units, repeated).await?;
     let answers: Vec<_> = units.iter().map(|unit| seen.judge(unit)).collect();
@@ -20,6 +21,7 @@ pub async fn write(db: &Db, units: &[&Unit], repeated: bool) -> sqlx::Result<Vec
         crate::crash::point("ledger.before_commit");
         tx.commit().await?;
         crate::crash::point("ledger.after_commit");
+        crate::crash::answer("ledger.commit")?;
     }
     Ok(answers)
 }

@@ -25,6 +25,11 @@ const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// AREAs that one look for silence takes.
 const SILENT_PAGE: i64 = 500;
 
+/// How far the look for forgotten runs has come.
+pub(super) type Place = (i64, Micros, RunId);
+/// Where it begins.
+pub(super) const BEGINNING: Place = (-1, 0, RunId(0));
+
 const SILENT: &str = "SELECT a.no, a.id, a.user_id, a.name, a.source_id, a.silent_at, s.part,
     (SELECT MAX(r.event_id) FROM runs r WHERE r.area_no = a.no) AS last
     FROM areas a JOIN sources s ON s.id = a.source_id
@@ -53,17 +58,11 @@ pub async fn keep_house(engine: Arc<Engine>) {
     let (mut silence, mut retention) = (every(SILENCE_EVERY), every(RETENTION_EVERY));
     cursors.reset();
     retention.reset();
-    let mut place = (-1, 0, RunId(0));
+    let mut place = BEGINNING;
     loop {
         tokio::select! {
             _ = cursors.tick() => engine.write_cursors(&engine.leases.held()).await,
-            _ = scan.tick() => {
-                slow_scan(&engine).await;
-                match crate::react::find_forgotten(&engine, place).await {
-                    Ok(next) => place = next,
-                    Err(error) => tracing::warn!(%error, "the slow scan could not look for forgotten runs"),
-                }
-            }
+            _ = scan.tick() => slow_scan(&engine, &mut place).await,
             _ = silence.tick() => raise_silence(&engine).await,
             _ = retention.tick() => purge(&engine).await,
             () = engine.stop.cancelled() => return,
@@ -73,8 +72,8 @@ pub async fn keep_house(engine: Arc<Engine>) {
     }
 }
 
-/// Finds what a lost wake left behind: undecided events, baselines that are open.
-async fn slow_scan(engine: &Arc<Engine>) {
+/// Finds what a lost wake left behind: undecided events, baselines that are open, and from `place` on forgotten runs.
+pub(super) async fn slow_scan(engine: &Arc<Engine>, place: &mut Place) {
     match work::undecided_parts(&engine.db).await {
         Ok(parts) => {
             for part in parts.into_iter().filter(|part| engine.leases.holds(*part)) {
@@ -96,6 +95,10 @@ async fn slow_scan(engine: &Arc<Engine>) {
             }
         }
         Err(error) => tracing::warn!(%error, "the slow scan could not look for open baselines"),
+    }
+    match crate::react::find_forgotten(engine, *place).await {
+        Ok(next) => *place = next,
+        Err(error) => tracing::warn!(%error, "the slow scan could not look for forgotten runs"),
     }
 }
 
@@ -136,7 +139,7 @@ pub(crate) async fn raise_silence(engine: &Arc<Engine>) {
 }
 
 /// A few small steps of retention, by the node that owns the first partition.
-async fn purge(engine: &Arc<Engine>) {
+pub(super) async fn purge(engine: &Arc<Engine>) {
     if engine.leases.proof(0).is_none() {
         return;
     }

@@ -6,11 +6,15 @@ mod housekeeping;
 mod lease;
 mod outside;
 mod stand;
+#[cfg(feature = "testkit")]
+mod steps;
 mod take_over;
 mod timing;
 mod wake;
 
 pub use stand::Standing;
+#[cfg(feature = "testkit")]
+pub use steps::Steps;
 pub(crate) use take_over::{hash, instant_of};
 pub use wake::{Wake, announce};
 
@@ -220,7 +224,7 @@ impl Engine {
 
     /// Work that `stop` waits for.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(self.halted.clone().run_until_cancelled_owned(work));
+        self.tasks.spawn(self.halted.clone().run_until_cancelled_owned(crate::turns::taken(work)));
     }
 
     /// Drains: no new polls and runs; what is in flight finishes, or ends unfinished after `within` and is the next owner's;

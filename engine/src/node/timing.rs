@@ -26,18 +26,40 @@ const AWAY: Micros = 500_000;
 
 /// The schedule's loop.
 pub async fn poll_who_is_due(engine: Arc<Engine>) {
-    let mut soon: BTreeMap<(Micros, SourceId), SourceRow> = BTreeMap::new();
-    let mut seen = engine.clock.micros();
+    let mut timing = Timing::new(&engine);
     loop {
-        seen = noticed(&engine, seen, &mut soon).await;
-        let mut wait_until = read_ahead(&engine, &mut soon).await;
-        let now = engine.clock.micros();
-        if super::lock(&engine.queue).len() >= engine.limits.backlog {
-            // What is open is worked off first; who is due waits.
-            engine.clock.nap_until(now + BACKLOG_NAP).await;
-            continue;
+        let wait_until = timing.look(&engine).await;
+        tokio::select! {
+            () = engine.clock.nap_until(wait_until) => {}
+            () = engine.due_changed.notified() => {}
+            () = engine.stop.cancelled() => return,
         }
-        while let Some(entry) = soon.first_entry() {
+    }
+}
+
+/// What the schedule's loop knows from one look to the next.
+#[derive(Debug)]
+pub struct Timing {
+    soon: BTreeMap<(Micros, SourceId), SourceRow>,
+    seen: Micros,
+}
+
+impl Timing {
+    /// Nothing is read yet.
+    pub fn new(engine: &Engine) -> Self {
+        Self { soon: BTreeMap::new(), seen: engine.clock.micros() }
+    }
+
+    /// Polls who is due now; says when to look again.
+    pub async fn look(&mut self, engine: &Arc<Engine>) -> Micros {
+        self.seen = noticed(engine, self.seen, &mut self.soon).await;
+        let mut wait_until = read_ahead(engine, &mut self.soon).await;
+        let now = engine.clock.micros();
+        if lock(&engine.queue).len() >= engine.limits.backlog {
+            // What is open is worked off first; who is due waits.
+            return now + BACKLOG_NAP;
+        }
+        while let Some(entry) = self.soon.first_entry() {
             if entry.key().0 > now {
                 wait_until = wait_until.min(entry.key().0);
                 break;
@@ -45,20 +67,16 @@ pub async fn poll_who_is_due(engine: Arc<Engine>) {
             let row = entry.remove();
             let permit = tokio::select! {
                 permit = Arc::clone(&engine.polls).acquire_owned() => permit,
-                () = engine.stop.cancelled() => return,
+                () = engine.stop.cancelled() => return Micros::MAX,
             };
-            let node = Arc::clone(&engine);
+            let node = Arc::clone(engine);
             engine.spawn(async move {
                 crate::poll::poll(&node, row).await;
                 drop(permit);
             });
         }
         engine.looks_at.store(wait_until, Ordering::Relaxed);
-        tokio::select! {
-            () = engine.clock.nap_until(wait_until) => {}
-            () = engine.due_changed.notified() => {}
-            () = engine.stop.cancelled() => return,
-        }
+        wait_until
     }
 }
 

@@ -174,7 +174,8 @@ async fn is_well(listener: &mut PgListener) -> bool {
     tokio::time::timeout(LISTEN_AGAIN, sqlx::query("SELECT 1").execute(listener)).await.is_ok_and(|done| done.is_ok())
 }
 
-async fn act(engine: &Arc<Engine>, wake: Wake) {
+/// What one wake asks for.
+pub(super) async fn act(engine: &Arc<Engine>, wake: Wake) {
     if let Wake::Source { source, .. } = wake {
         engine.plans.forget(source);
     }

@@ -47,7 +47,7 @@ pub async fn serve(engine: Arc<Engine>) {
 }
 
 /// Sets going what may go; says when the next head is due.
-async fn start_what_may_go(engine: &Arc<Engine>) -> Micros {
+pub(crate) async fn start_what_may_go(engine: &Arc<Engine>) -> Micros {
     loop {
         let now = engine.clock.micros();
         let mut heads: Vec<Head> = Vec::new();

@@ -69,6 +69,8 @@ pub enum Db {
         read: SqlitePool,
         /// The one connection that writes.
         write: SqlitePool,
+        /// Simulated nodes share it: their leases run out as on PostgreSQL, by the clock that they are handed.
+        shared: bool,
     },
     /// Shared: many nodes.
     Postgres(PgPool),
@@ -150,7 +152,7 @@ impl Db {
         let options = sqlite_options(SqliteConnectOptions::from_str("sqlite::memory:")?);
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let write = one.connect_with(options).await?;
-        Ok(Self::Sqlite { read: write.clone(), write })
+        Ok(Self::Sqlite { read: write.clone(), write, shared: false })
     }
 
     async fn sqlite(path: &str) -> Result<Self, StoreError> {
@@ -162,7 +164,7 @@ impl Db {
         let write = pool(1).after_release(|connection, _| Box::pin(is_idle(connection)));
         let write = write.connect_with(options.clone()).await?;
         let read = pool(SQLITE_READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self::Sqlite { read, write })
+        Ok(Self::Sqlite { read, write, shared: false })
     }
 
     async fn postgres(config: &DbConfig) -> Result<Self, StoreError> {
@@ -185,13 +187,18 @@ impl Db {
     /// Closes every connection; what is under way finishes first.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
             // A connection that was cut off says no goodbye.
             Self::Postgres(pool) => drop(tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await),
         }
+    }
+
+    /// Whether one node works alone on it.
+    pub fn is_alone(&self) -> bool {
+        matches!(self, Self::Sqlite { shared: false, .. })
     }
 
     /// `sqlite` or `postgres`, for people.

@@ -1,9 +1,12 @@
 //! What tests of several crates share. Never part of a released binary: it stands behind the feature `testkit`.
 //!
-//! `postgres` is a real server in a temporary folder, `database` hands a store test both engines, fresh and migrated.
+//! `postgres` is a real server in a temporary folder, `database` hands a store test both engines, fresh and migrated,
+//! `turns` lets a simulation say which task goes next.
 
 mod database;
 pub mod postgres;
+#[cfg(feature = "testkit")]
+pub mod turns;
 
 pub use database::{TestDb, databases, sqlite};
 

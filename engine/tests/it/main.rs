@@ -6,3 +6,4 @@ mod net;
 mod nodes;
 mod path;
 mod scripted;
+mod simulation;
