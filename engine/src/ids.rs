@@ -135,6 +135,18 @@ impl IdGen {
     }
 }
 
+impl IdGen {
+    /// An instant (UTC microseconds) between the ids: every id that was made is born before it, and every further one at it or later,
+    /// also when the clock was set back.
+    pub fn between(&self) -> crate::clock::Micros {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let now = (self.clock.micros() / 1000 - ZERO_MS).max(0);
+        let ms = now.max(*last >> COUNT_BITS) + 1;
+        *last = (ms << COUNT_BITS) - 1;
+        (ms + ZERO_MS) * 1000
+    }
+}
+
 /// The smallest id that could have been made at `at` (UTC microseconds): what retention compares with.
 pub fn first_id_at(at: crate::clock::Micros) -> i64 {
     (at / 1000 - ZERO_MS).max(0) << (NODE_BITS + COUNT_BITS)
@@ -160,6 +172,18 @@ mod tests {
         assert!(second > first);
         let restarted = IdGen::new(clock, 4, second);
         assert!(restarted.next() > second);
+    }
+
+    #[test]
+    fn an_instant_between_ids_parts_them_also_when_the_clock_was_set_back() {
+        let clock = Clock::manual(from_micros(1_800_000_000_000_000));
+        let ids = IdGen::new(clock.clone(), 3, 0);
+        for back in [0, 0, 100_000_000] {
+            clock.set(clock.micros() - back);
+            let before = ids.next();
+            let at = ids.between();
+            assert!(born_at(before) < at && born_at(ids.next()) >= at);
+        }
     }
 
     #[test]
