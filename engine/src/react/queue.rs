@@ -135,7 +135,8 @@ impl Queue {
             return;
         }
         if let Some(head) = self.heads.get_mut(&run) {
-            head.due = due;
+            // What a policy held it for is over: from here on it waits like any other.
+            (head.due, head.held) = (due, false);
             let head = *head;
             self.stopped(head);
             self.place(head, now);
