@@ -72,7 +72,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
     };
     let (mut tries, mut ours) = (0, true);
     loop {
-        let Ok(watchers) = engine.plans.watchers(source).await else { return HookAnswer::Away };
+        let Ok((watchers, _turn)) = engine.plans.decided_by(source).await else { return HookAnswer::Away };
         let Some(watcher) = watchers.all.iter().find(|w| w.plan.id == area) else { return HookAnswer::Gone };
         let FeedKind::Hook { receive } = watcher.plan.action.feed.kind else { return HookAnswer::Gone };
         let item = match receive(context(&watcher.plan.data, request, engine.clock.now())) {
@@ -96,10 +96,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
             Ok(event) if paused => return HookAnswer::Dropped(event),
             Ok(event) => return HookAnswer::Accepted(event),
             Err(Refused::Duplicate(_)) => return HookAnswer::Duplicate,
-            Err(Refused::Stale(_)) if tries < DECIDE_AGAIN => {
-                tries += 1;
-                engine.plans.forget(source);
-            }
+            Err(Refused::Stale(_)) if tries < DECIDE_AGAIN => tries += 1,
             // The partition was lost, and this node does not know it yet: the new owner decides.
             Err(Refused::Lost) if ours => ours = false,
             // Also what the database refuses: not the sender's fault, and kept when somebody has mended what the log says.
@@ -158,8 +155,6 @@ async fn record(
         engine.wake(Wake::Undecided { part }).await;
         return Ok(id);
     };
-    let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
-    let before = intake::remember(watchers);
     let scene =
         Scene { part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: engine.limits.fan_out };
     let arrival = Arrival::new(id, &item.body, &event.body);
@@ -178,7 +173,7 @@ async fn record(
             Ok(id)
         }
         Err(refused) => {
-            intake::restore(watchers, before);
+            engine.plans.forget(source);
             Err(refused)
         }
     }
@@ -212,10 +207,8 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
     let body: serde_json::Value = serde_json::from_str(&event.body).unwrap_or_default();
     let (mut mark, mut tries) = (event.mark, 0);
     loop {
-        let watchers = engine.plans.watchers(event.source_id).await.map_err(|_| Refused::Away)?;
+        let (watchers, _turn) = engine.plans.decided_by(event.source_id).await.map_err(|_| Refused::Away)?;
         let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
-        let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
-        let before = intake::remember(&watchers);
         let scene = Scene {
             part,
             now: engine.clock.micros(),
@@ -241,14 +234,12 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
                 }
                 mark = rest;
             }
-            Err(Refused::Stale(_)) if tries < DECIDE_AGAIN => {
-                tries += 1;
-                intake::restore(&watchers, before);
-                engine.plans.forget(event.source_id);
-            }
             Err(refused) => {
-                intake::restore(&watchers, before);
-                return Err(refused);
+                engine.plans.forget(event.source_id);
+                if !matches!(refused, Refused::Stale(_)) || tries >= DECIDE_AGAIN {
+                    return Err(refused);
+                }
+                tries += 1;
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::clock::Micros;
 use crate::ids::{AreaNo, EventId, IdGen, RunId};
 use crate::ledger::{NewRun, RunState, RunUpdate, Unit};
 use crate::node::lock;
-use crate::plans::{Memory, Watcher, Watchers, has_memory};
+use crate::plans::{Watcher, Watchers, has_memory};
 use crate::policy::{self, Birth, Order};
 use crate::port::{FeedKind, Verdict};
 use crate::react::detail::Detail;
@@ -33,12 +33,14 @@ pub struct Arrival<'a> {
     pub only_area: Option<AreaNo>,
     /// It was made for that AREA and is no item of its feed: its selection is not asked.
     pub direct: bool,
+    /// It came during a fault's pause, and is decided by whoever catches up.
+    pub late: bool,
 }
 
 impl<'a> Arrival<'a> {
     /// An event for everybody who watches.
     pub fn new(id: EventId, body: &'a Value, text: &'a str) -> Self {
-        Self { id, body, text, depth: 0, mark: None, only_area: None, direct: false }
+        Self { id, body, text, depth: 0, mark: None, only_area: None, direct: false, late: false }
     }
 }
 
@@ -64,6 +66,7 @@ pub struct Births {
     updates: Vec<RunUpdate>,
     policies: Vec<(AreaNo, String)>,
     standing: Vec<(AreaNo, i64)>,
+    held: Vec<RunId>,
     /// What the queue is told when all is committed.
     pub heads: Vec<Head>,
     /// What those heads need to go, so that it need not be read back.
@@ -89,6 +92,7 @@ impl Births {
             updates: std::mem::take(&mut self.updates),
             policies: std::mem::take(&mut self.policies),
             standing: std::mem::take(&mut self.standing),
+            held: std::mem::take(&mut self.held),
             ..Unit::default()
         }
     }
@@ -132,9 +136,11 @@ fn concerns(watcher: &Watcher, arrival: &Arrival<'_>, scene: &Scene<'_>) -> bool
     // An event that is decided late may be older than who joined since.
     let since = |joined: Micros| joined / 1_000 <= crate::ids::born_at(arrival.id.0) / 1_000;
     let joined = watcher.joined_at.is_some_and(since) && !scene.baseline;
+    let caught_up = arrival.late || watcher.mark.is_none_or(|mark| arrival.id <= mark);
     arrival.mark.is_none_or(|mark| no > mark)
+        && caught_up
         && arrival.only_area.is_none_or(|only| only == no)
-        && (joined || arrival.only_area.is_some())
+        && (joined || arrival.direct || (arrival.late && watcher.plan.backfill))
         && (watcher.state == AreaState::Active || (hook && watcher.state == AreaState::Paused))
 }
 
@@ -226,6 +232,10 @@ impl Newborn<'_, '_> {
         let mut memory = lock(&self.watcher.memory);
         let Some((run, events)) = memory.digest.as_mut() else { return };
         events.push(self.arrival.id);
+        // A digest that began meanwhile takes nothing any more: then all of this is decided again.
+        if !self.births.runs.iter().any(|own| own.id == *run) {
+            self.births.held.push(*run);
+        }
         let detail = Detail { events: events.clone(), ..Detail::default() };
         let update = RunUpdate {
             id: *run,
@@ -239,11 +249,14 @@ impl Newborn<'_, '_> {
         self.births.updates.push(update);
         self.births.moved.push((*run, until));
         self.births.rows.retain(|row| row.id != *run);
-        self.births.standing.push((self.watcher.plan.no, self.watcher.plan.revision));
+        self.births.standing.push((self.watcher.plan.no, self.watcher.version));
     }
 
     fn replaced(&mut self) {
         let Some((_, run)) = lock(&self.watcher.memory).held.take() else { return };
+        if !self.births.runs.iter().any(|own| own.id == run) {
+            self.births.held.push(run);
+        }
         self.end(run, RunState::Dropped, policy::DEBOUNCED);
     }
 
@@ -286,7 +299,7 @@ impl Newborn<'_, '_> {
     ) -> RunId {
         let (plan, id) = (&self.watcher.plan, RunId(self.scene.ids.next()));
         if self.watcher.state == AreaState::Active {
-            self.births.standing.push((plan.no, plan.revision));
+            self.births.standing.push((plan.no, self.watcher.version));
         }
         self.births.runs.push(NewRun {
             id,
@@ -324,21 +337,6 @@ impl Newborn<'_, '_> {
             body: Some(self.arrival.text.to_owned()),
             depth: Some(self.arrival.depth),
         });
-    }
-}
-
-/// The policies' memory before a decision, to be put back when its commit is refused.
-pub fn remember(watchers: &Watchers) -> Vec<Option<Memory>> {
-    let memory = |w: &Watcher| has_memory(&w.plan.policy).then(|| lock(&w.memory).clone());
-    if watchers.remember() { watchers.all.iter().map(memory).collect() } else { Vec::new() }
-}
-
-/// Puts the memory back.
-pub fn restore(watchers: &Watchers, before: Vec<Option<Memory>>) {
-    for (watcher, memory) in watchers.all.iter().zip(before) {
-        if let Some(memory) = memory {
-            *lock(&watcher.memory) = memory;
-        }
     }
 }
 

@@ -27,7 +27,12 @@ const AT_REVISION: &str = "SELECT a.no, a.id, a.user_id, a.name, a.state, a.reas
     FROM areas a JOIN area_revisions r ON r.area_no = a.no WHERE a.no = $1 AND r.revision = $2";
 const JOINING: &str = "SELECT DISTINCT a.source_id, s.part FROM areas a JOIN sources s ON s.id = a.source_id
     WHERE a.joined_at IS NULL AND a.state <> 'paused'";
+const CATCHING_UP: &str = "SELECT DISTINCT a.source_id, s.part FROM areas a JOIN sources s ON s.id = a.source_id
+    WHERE a.mark IS NOT NULL AND a.state = 'active'";
 const IS_JOINING: &str = "SELECT COUNT(*) FROM areas WHERE source_id = $1 AND joined_at IS NULL AND state <> 'paused'";
+const IS_HELD: &str = "SELECT COUNT(*) FROM runs WHERE id = $1 AND state = 'held' AND ended_at IS NULL";
+/// Sources that take their turns at once, about: more than there are commits under way.
+const TURNS: usize = 256;
 const FAILING: &str = "SELECT no, failures, failing_at FROM areas WHERE failures > 0";
 
 /// Where an AREA's policies stand: stored as JSON with the runs that they decide.
@@ -58,7 +63,11 @@ pub struct Watcher {
     pub state: AreaState,
     /// When its baseline began; `None`: not yet.
     pub joined_at: Option<Micros>,
-    /// Where its policies stand: changed under the source's turn, and put back when a commit is refused.
+    /// Grows with every change of the AREA: births rest on it.
+    pub version: i64,
+    /// Where catching up has come after a fault's pause: what is newer is decided by whoever catches up.
+    pub mark: Option<EventId>,
+    /// Where its policies stand: changed under the source's turn; when a commit is refused it is read again.
     pub memory: Mutex<Memory>,
 }
 
@@ -67,16 +76,19 @@ pub struct Watcher {
 pub struct Watchers {
     /// Each of them.
     pub all: Vec<Watcher>,
-    /// Policies with a memory decide one commit after the other.
-    pub turn: tokio::sync::Mutex<()>,
 }
 
 impl Watchers {
-    /// Whether some AREA's policy remembers what came before.
-    pub fn remember(&self) -> bool {
-        self.all.iter().any(|w| has_memory(&w.plan.policy))
+    /// Whether one decision must be committed before the next begins: a policy remembers what came before, or an AREA catches up
+    /// or will.
+    fn take_turns(&self) -> bool {
+        let alone = |w: &Watcher| w.mark.is_some() || w.state == AreaState::Faulted || has_memory(&w.plan.policy);
+        self.all.iter().any(alone)
     }
 }
+
+/// The turn of a source: nobody else decides for it until this is dropped.
+pub type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 /// The cache.
 #[derive(Debug)]
@@ -88,32 +100,81 @@ pub struct Plans {
     pinned: moka::sync::Cache<(AreaNo, i64), Arc<Plan>>,
     /// Grows with every forgetting: what was read before one is not kept after it.
     generation: AtomicU64,
+    /// The sources' turns; several sources share one.
+    turns: Vec<tokio::sync::Mutex<()>>,
 }
 
 impl Plans {
     /// A cache of at most `most` sources and as many pinned plans.
     pub fn new(db: Db, services: Services, ring: KeyRing, most: u64) -> Self {
         let (watchers, pinned) = (moka::sync::Cache::new(most), moka::sync::Cache::new(most));
-        Self { db, services, ring, watchers, pinned, generation: AtomicU64::new(0) }
+        let turns = (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect();
+        Self { db, services, ring, watchers, pinned, generation: AtomicU64::new(0), turns }
     }
 
-    /// Who watches a source. An AREA that cannot be compiled any more is left out, loudly.
+    /// Who watches a source. An AREA that cannot be compiled any more is left out, loudly. Not for whoever has a turn.
     pub async fn watchers(&self, source: SourceId) -> sqlx::Result<Arc<Watchers>> {
+        if let Some(found) = self.watchers.get(&source) {
+            return Ok(found);
+        }
+        // What the policies remember is read when nobody is about to change it.
+        let _turn = self.turn(source).await;
+        self.in_turn(source).await
+    }
+
+    /// Who watches a source, to decide for it; with its turn, where one decision must be committed before the next begins.
+    pub async fn decided_by(&self, source: SourceId) -> sqlx::Result<(Arc<Watchers>, Option<Turn<'_>>)> {
+        let watchers = self.watchers(source).await?;
+        if !watchers.take_turns() {
+            return Ok((watchers, None));
+        }
+        let turn = self.turn(source).await;
+        Ok((self.in_turn(source).await?, Some(turn)))
+    }
+
+    async fn turn(&self, source: SourceId) -> Turn<'_> {
+        let place = source.0.unsigned_abs() >> 12 ^ source.0.unsigned_abs();
+        self.turns[usize::try_from(place % TURNS as u64).unwrap_or(0)].lock().await
+    }
+
+    async fn in_turn(&self, source: SourceId) -> sqlx::Result<Arc<Watchers>> {
         if let Some(found) = self.watchers.get(&source) {
             return Ok(found);
         }
         let generation = self.generation.load(Ordering::SeqCst);
         let rows: Vec<AreaRow> = on!(&self.db, pool => sqlx::query_as(OF_SOURCE).bind(source).fetch_all(pool).await)?;
-        let all = rows.iter().filter_map(|row| {
-            let memory = row.policy.as_deref().and_then(|p| serde_json::from_str(p).ok()).unwrap_or_default();
-            let (state, joined_at) = (row.state, row.joined_at);
-            Some(Watcher { plan: self.compile(row)?, state, joined_at, memory: Mutex::new(memory) })
-        });
-        let found = Arc::new(Watchers { all: all.collect(), ..Watchers::default() });
+        let mut all = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Some(plan) = self.compile(row) else { continue };
+            let memory = Mutex::new(self.memory(row).await?);
+            let (state, joined_at, version, mark) = (row.state, row.joined_at, row.version, row.mark.map(EventId));
+            all.push(Watcher { plan, state, joined_at, version, mark, memory });
+        }
+        let found = Arc::new(Watchers { all });
         if generation == self.generation.load(Ordering::SeqCst) {
             self.watchers.insert(source, Arc::clone(&found));
         }
         Ok(found)
+    }
+
+    /// What an AREA's policies remember. A run that they waited with and that has begun or ended takes nothing any more.
+    async fn memory(&self, row: &AreaRow) -> sqlx::Result<Memory> {
+        let mut memory: Memory = row.policy.as_deref().and_then(|p| serde_json::from_str(p).ok()).unwrap_or_default();
+        if !self.is_held(memory.digest.as_ref().map(|(run, _)| *run)).await? {
+            memory.digest = None;
+            memory.state.digest_began();
+        }
+        if !self.is_held(memory.held.map(|(_, run)| run)).await? {
+            memory.held = None;
+            memory.state.held_began();
+        }
+        Ok(memory)
+    }
+
+    async fn is_held(&self, run: Option<RunId>) -> sqlx::Result<bool> {
+        let Some(run) = run else { return Ok(false) };
+        let (count,): (i64,) = on!(&self.db, pool => sqlx::query_as(IS_HELD).bind(run).fetch_one(pool).await)?;
+        Ok(count > 0)
     }
 
     /// An AREA at a revision; `None` when it was deleted or cannot be compiled any more.
@@ -179,6 +240,11 @@ impl Plans {
 /// The sources on which some AREA's baseline is open, with their partitions.
 pub async fn joining(db: &Db) -> sqlx::Result<Vec<(SourceId, i64)>> {
     on!(db, pool => sqlx::query_as(JOINING).fetch_all(pool).await)
+}
+
+/// The sources on which some AREA has to catch up, with their partitions.
+pub async fn catching_up(db: &Db) -> sqlx::Result<Vec<(SourceId, i64)>> {
+    on!(db, pool => sqlx::query_as(CATCHING_UP).fetch_all(pool).await)
 }
 
 /// The AREAs whose last run failed: how often in a row, and since when.

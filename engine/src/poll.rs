@@ -1,7 +1,7 @@
 //! One poll of one source: the connector is asked page by page with nothing open in the database; each page is decided and
 //! committed with its cursor. A page without items and without somebody joining writes nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,19 +10,17 @@ use tokio::time::{Duration, Instant};
 
 use crate::clock::{Micros, from_micros};
 use crate::fault::Fault;
-use crate::ids::{AreaNo, SourceId};
+use crate::ids::{AreaNo, EventId, SourceId};
 use crate::intake::{self, Arrival, Births, Scene};
-use crate::ledger::{CursorMove, NewEvent, Refused, Unit};
+use crate::ledger::{CursorMove, Join, NewEvent, Refused, Unit};
 use crate::native::Happening;
 use crate::node::{Engine, lock};
 use crate::on;
-use crate::plans::Watchers;
+use crate::plans::{Watcher, Watchers};
 use crate::port::{Cadence, FeedKind, FeedSpec, Item, Page, PollCx};
 use crate::schedule::phase::next_due;
 use crate::store::work::{self, SourceRow};
 
-/// In microseconds: as fine as an id tells when it was made.
-const MILLISECOND: Micros = 1_000;
 /// How often a page is decided again because something changed meanwhile, before the poll is put off.
 const DECIDE_AGAIN: u32 = 8;
 const LAST_AT: &str =
@@ -103,16 +101,8 @@ impl From<sqlx::Error> for Stopped {
 
 async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: Micros) -> Result<Went, Stopped> {
     let joining = match engine.is_joining(row.id) {
-        true => engine
-            .plans
-            .watchers(row.id)
-            .await?
-            .all
-            .iter()
-            .filter(|w| w.joined_at.is_none())
-            .map(|w| w.plan.no)
-            .collect(),
-        false => HashSet::new(),
+        true => joining(&*engine.plans.watchers(row.id).await?),
+        false => HashMap::new(),
     };
     let params = engine.plans.feed_params(row).map_err(|e| Fault::rejected(e.to_string()))?;
     let mut cursor = engine.cursor_of(row);
@@ -148,6 +138,11 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     }
     went.cursor = cursor.map(|c| c.to_string());
     Ok(went)
+}
+
+/// The AREAs whose baseline this poll is, with their versions.
+fn joining(watchers: &Watchers) -> HashMap<AreaNo, i64> {
+    watchers.all.iter().filter(|w| w.joined_at.is_none()).map(|w| (w.plan.no, w.version)).collect()
 }
 
 async fn ask(
@@ -188,7 +183,7 @@ async fn settle(
     engine: &Arc<Engine>,
     row: &mut SourceRow,
     mut taken: Taken,
-    joining: &HashSet<AreaNo>,
+    joining: &HashMap<AreaNo, i64>,
 ) -> Result<(), Stopped> {
     let mut items = unique(std::mem::take(&mut taken.page.items));
     drop_recorded(engine, row.id, &mut items).await?;
@@ -199,9 +194,7 @@ async fn settle(
         return Ok(());
     }
     for _ in 0..DECIDE_AGAIN {
-        let watchers = engine.plans.watchers(row.id).await?;
-        let _turn = if watchers.remember() { Some(watchers.turn.lock().await) } else { None };
-        let before = intake::remember(&watchers);
+        let (watchers, _turn) = engine.plans.decided_by(row.id).await?;
         let (unit, births) = decide(engine, row, &watchers, &items, &taken, joining)?;
         let crowded = unit.events.iter().any(|event| event.undecided.is_some());
         match engine.ledger.commit(unit).await {
@@ -215,9 +208,9 @@ async fn settle(
                 return Ok(());
             }
             Err(refused) => {
-                intake::restore(&watchers, before);
+                engine.plans.forget(row.id);
                 match refused {
-                    Refused::Stale(_) => engine.plans.forget(row.id),
+                    Refused::Stale(_) => {}
                     Refused::Duplicate(keys) => items.retain(|item| !keys.contains(&item.key)),
                     Refused::Broken(why) => {
                         return Err(Fault::rejected(format!("the database refuses it: {why}")).into());
@@ -236,7 +229,7 @@ fn decide(
     watchers: &Watchers,
     items: &[Item],
     taken: &Taken,
-    joining: &HashSet<AreaNo>,
+    joining: &HashMap<AreaNo, i64>,
 ) -> Result<(Unit, Births), Stopped> {
     let proof = engine.leases.proof(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
     // More births than one commit may hold: the events are recorded, and decided one by one in pages.
@@ -254,14 +247,18 @@ fn decide(
     let mut unit = Unit { proof: Some(proof), events, ..births.unit() };
     if taken.last {
         // After every event of this very poll: none of them is new to who joins with it.
-        let joined_at = engine.clock.micros() + MILLISECOND;
-        unit.joins = joining.iter().map(|area| (*area, joined_at)).collect();
-        let backfills = watchers.all.iter().filter(|w| w.plan.backfill && joining.contains(&w.plan.no));
-        unit.marks = backfills.map(|w| (w.plan.no, Some(crate::ids::EventId(0)))).collect();
+        let at = engine.ids.between();
+        unit.joins = watchers.all.iter().filter_map(|w| join(w, *joining.get(&w.plan.no)?, at)).collect();
     }
     let cursor = taken.page.cursor.as_ref().map(ToString::to_string);
     unit.cursor = cursor.map(|to| CursorMove { source: row.id, from: row.version, to: Some(to) });
     Ok((unit, births))
+}
+
+/// An AREA's joining, if it is still at the version at which its baseline began.
+fn join(watcher: &Watcher, version: i64, at: Micros) -> Option<Join> {
+    let mark = watcher.plan.backfill.then_some(EventId(0));
+    (watcher.version == version).then_some(Join { area: watcher.plan.no, version, at, mark })
 }
 
 /// The items as they are recorded.
@@ -347,7 +344,7 @@ impl Engine {
             return;
         };
         let active = watchers.all.iter().filter(|w| w.state == crate::store::areas::AreaState::Active);
-        let mark = crate::ids::EventId(self.ids.next());
+        let mark = crate::catch_up::mark(self, row.id, EventId(self.ids.next())).await;
         let mut unit = Unit { proof: Some(proof), ..Unit::default() };
         let mut happenings = Vec::new();
         for watcher in active {

@@ -42,6 +42,7 @@ CREATE TABLE areas (
 CREATE INDEX areas_user ON areas (user_id, no);
 CREATE INDEX areas_source ON areas (source_id);
 CREATE INDEX areas_joining ON areas (source_id) WHERE joined_at IS NULL;
+CREATE INDEX areas_marked ON areas (source_id) WHERE mark IS NOT NULL;
 CREATE INDEX areas_failing ON areas (no) WHERE failures > 0;
 CREATE INDEX areas_silent ON areas (silent_at) WHERE silent_at IS NOT NULL;
 

@@ -9,7 +9,7 @@ mod sql;
 mod unit;
 mod write;
 
-pub use unit::{CursorMove, NewEvent, NewRun, Proof, Refused, RunState, RunUpdate, Unit};
+pub use unit::{CursorMove, Join, NewEvent, NewRun, Proof, Refused, RunState, RunUpdate, Unit};
 
 use std::time::Duration;
 

@@ -9,9 +9,12 @@ pub const LOST: Batch = batch!([0 part bigint, 1 epoch bigint]
     "SELECT v.part, v.epoch FROM v
      WHERE NOT EXISTS (SELECT 1 FROM leases l WHERE l.part = v.part AND l.epoch = v.epoch"; " FOR SHARE"; ")");
 /// Which of the AREAs no longer stand.
-pub const STALE: Batch = batch!([0 area bigint, 1 revision bigint]
-    "SELECT v.area, v.revision FROM v
-     WHERE NOT EXISTS (SELECT 1 FROM areas a WHERE a.no = v.area AND a.revision = v.revision AND a.state = 'active')");
+pub const STALE: Batch = batch!([0 area bigint, 1 version bigint]
+    "SELECT v.area, v.version FROM v
+     WHERE NOT EXISTS (SELECT 1 FROM areas a WHERE a.no = v.area AND a.version = v.version AND a.state = 'active')");
+/// Which of the runs are no longer held.
+pub const LET_GO: Batch = batch!([0 run bigint]
+    "SELECT v.run FROM v WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = v.run AND r.state = 'held')");
 /// Which of the keys are recorded.
 pub const RECORDED: Batch = batch!([0 source bigint, 1 key text]
     "SELECT e.id, e.source_id, e.key FROM v CROSS JOIN events e WHERE e.source_id = v.source AND e.key = v.key");
@@ -46,8 +49,9 @@ pub const MOVES: Batch = batch!([0 id bigint, 1 version bigint, 2 cursor text]
 pub const POLICIES: Batch = batch!([0 area bigint, 1 policy text]
     "UPDATE areas SET policy = v.policy FROM v WHERE areas.no = v.area");
 /// Completes baselines.
-pub const JOINS: Batch = batch!([0 area bigint, 1 joined_at bigint]
-    "UPDATE areas SET joined_at = v.joined_at FROM v WHERE areas.no = v.area AND areas.joined_at IS NULL");
+pub const JOINS: Batch = batch!([0 area bigint, 1 version bigint, 2 joined_at bigint, 3 mark bigint]
+    "UPDATE areas SET joined_at = v.joined_at, mark = COALESCE(v.mark, areas.mark)
+     FROM v WHERE areas.no = v.area AND areas.version = v.version AND areas.joined_at IS NULL");
 /// Stores health that changed.
 pub const HEALTH: Batch = batch!([0 id bigint, 1 health text]
     "UPDATE sources SET health = v.health FROM v WHERE sources.id = v.id");

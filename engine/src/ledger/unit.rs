@@ -17,8 +17,10 @@ pub struct Proof {
 pub struct Unit {
     /// Needed by everything but appending undecided events.
     pub proof: Option<Proof>,
-    /// The AREAs that runs are born of: each must still be active at this revision.
+    /// The AREAs that runs are born of: each must still be active at this version.
     pub standing: Vec<(AreaNo, i64)>,
+    /// Runs that an event joins or replaces: each must still be held.
+    pub held: Vec<RunId>,
     /// The events, new to their source.
     pub events: Vec<NewEvent>,
     /// Events that were appended undecided: decided up to this AREA, or wholly (`None`).
@@ -32,7 +34,7 @@ pub struct Unit {
     /// The state of an AREA's policies, as JSON.
     pub policies: Vec<(AreaNo, String)>,
     /// AREAs whose baseline is complete.
-    pub joins: Vec<(AreaNo, Micros)>,
+    pub joins: Vec<Join>,
     /// The source's health when it changed: the standing fault as JSON, or well again.
     pub health: Option<(SourceId, Option<String>)>,
     /// AREAs whose count of failures changed.
@@ -112,6 +114,19 @@ pub struct RunUpdate {
     pub ended_at: Option<Micros>,
     /// The steps and their attempts, JSON.
     pub detail: Option<String>,
+}
+
+/// An AREA's baseline is complete. It joins if it is still at the version at which its baseline began.
+#[derive(Clone, Copy, Debug)]
+pub struct Join {
+    /// The AREA.
+    pub area: AreaNo,
+    /// Its version when the baseline began: a change means another baseline.
+    pub version: i64,
+    /// From when on what comes is new to it.
+    pub at: Micros,
+    /// Where catching up begins, for one that asked for what is there already.
+    pub mark: Option<EventId>,
 }
 
 /// A cursor's move, by compare and swap.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::sql;
-use super::unit::{Proof, Refused, Unit};
+use super::unit::{Proof, Refused, RunState, Unit};
 use crate::store::Db;
 use crate::store::batch::{Batch, Tx};
 
@@ -31,6 +31,7 @@ pub async fn write(db: &Db, units: &[&Unit], repeated: bool) -> sqlx::Result<Vec
 struct Seen {
     lost: HashSet<Proof>,
     stale: HashSet<(i64, i64)>,
+    let_go: HashSet<i64>,
     recorded: HashMap<(i64, String), i64>,
     cursors: HashMap<i64, (i64, Option<String>)>,
 }
@@ -42,8 +43,14 @@ impl Seen {
         let rows = read::<(i64, i64)>(tx, sql::LOST, proofs.iter().map(|p| (p.part, p.epoch))).await?;
         seen.lost = rows.into_iter().map(|(part, epoch)| Proof { part, epoch }).collect();
         let standing: HashSet<(i64, i64)> =
-            units.iter().flat_map(|u| &u.standing).map(|(area, revision)| (area.0, *revision)).collect();
+            units.iter().flat_map(|u| &u.standing).map(|(area, version)| (area.0, *version)).collect();
         seen.stale = read(tx, sql::STALE, standing.iter()).await?.into_iter().collect();
+        let held: HashSet<i64> = units.iter().flat_map(|u| &u.held).map(|run| run.0).collect();
+        let rows = read::<(i64,)>(tx, sql::LET_GO, held.iter().map(|run| (run,))).await?;
+        seen.let_go = rows.into_iter().map(|(run,)| run).collect();
+        // One that is let go in this very batch takes nothing any more.
+        let let_go = units.iter().flat_map(|u| &u.updates).filter(|update| update.state == RunState::Ready);
+        seen.let_go.extend(let_go.map(|update| update.id.0));
         let keys = units.iter().flat_map(|u| &u.events).filter(|e| repeated || !e.fresh);
         let rows = read::<(i64, i64, String)>(tx, sql::RECORDED, keys.map(|e| (e.source.0, &e.key))).await?;
         seen.recorded = rows.into_iter().map(|(id, source, key)| ((source, key), id)).collect();
@@ -57,9 +64,9 @@ impl Seen {
         if unit.proof.is_some_and(|p| self.lost.contains(&p)) {
             return Err(Refused::Lost);
         }
-        let stale = unit.standing.iter().filter(|(area, revision)| self.stale.contains(&(area.0, *revision)));
+        let stale = unit.standing.iter().filter(|(area, version)| self.stale.contains(&(area.0, *version)));
         let stale: Vec<_> = stale.map(|(area, _)| *area).collect();
-        if !stale.is_empty() {
+        if !stale.is_empty() || unit.held.iter().any(|run| self.let_go.contains(&run.0)) {
             return Err(Refused::Stale(stale));
         }
         let foreign = |e: &&super::NewEvent| self.recorded(e).is_some_and(|id| id != e.id.0);
@@ -107,7 +114,8 @@ async fn insert(tx: &mut Tx, units: &[&Unit], seen: &Seen) -> sqlx::Result<()> {
     let moves = all().filter_map(|u| u.cursor.as_ref()).map(|c| (c.source.0, c.from, &c.to));
     run(tx, sql::MOVES, moves).await?;
     run(tx, sql::POLICIES, all().flat_map(|u| &u.policies).map(|(a, p)| (a.0, p))).await?;
-    run(tx, sql::JOINS, all().flat_map(|u| &u.joins).map(|(a, at)| (a.0, at))).await?;
+    let joins = all().flat_map(|u| &u.joins).map(|j| (j.area.0, j.version, j.at, j.mark.map(|e| e.0)));
+    run(tx, sql::JOINS, joins).await?;
     run(tx, sql::HEALTH, all().filter_map(|u| u.health.as_ref()).map(|(s, h)| (s.0, h))).await?;
     run(tx, sql::FAILURES, all().flat_map(|u| &u.failures).map(|(a, n, at)| (a.0, n, at))).await?;
     run(tx, sql::FAULTED, all().flat_map(|u| &u.faulted).map(|(a, why, mark)| (a.0, why, mark.0))).await?;

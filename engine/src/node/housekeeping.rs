@@ -96,6 +96,10 @@ pub(super) async fn slow_scan(engine: &Arc<Engine>, place: &mut Place) {
         }
         Err(error) => tracing::warn!(%error, "the slow scan could not look for open baselines"),
     }
+    match crate::plans::catching_up(&engine.db).await {
+        Ok(sources) => take_over::catch_up(engine, sources).await,
+        Err(error) => tracing::warn!(%error, "the slow scan could not look for who has to catch up"),
+    }
     match crate::react::find_forgotten(engine, *place).await {
         Ok(next) => *place = next,
         Err(error) => tracing::warn!(%error, "the slow scan could not look for forgotten runs"),

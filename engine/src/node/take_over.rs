@@ -53,7 +53,17 @@ async fn load(engine: &Arc<Engine>, parts: &[i64]) -> sqlx::Result<()> {
             crate::hooks::decide_undecided(engine, part).await;
         }
     }
+    let unfinished = crate::plans::catching_up(&engine.db).await?;
+    catch_up(engine, unfinished.into_iter().filter(|(_, part)| parts.contains(part)).collect()).await;
     Ok(())
+}
+
+/// Goes on catching up where it was cut short, on the sources of these that are ours.
+pub async fn catch_up(engine: &Arc<Engine>, sources: Vec<(SourceId, i64)>) {
+    for (source, part) in sources.into_iter().filter(|(_, part)| engine.leases.holds(*part)) {
+        engine.plans.forget(source);
+        crate::catch_up::run(engine, source, part).await;
+    }
 }
 
 /// Schedules the watched sources of these partitions, as of now.

@@ -46,6 +46,16 @@ impl PolicyState {
         *self == Self::default()
     }
 
+    /// The run that collects has begun: it takes no further event.
+    pub fn digest_began(&mut self) {
+        self.digest = None;
+    }
+
+    /// The run that the debounce held has begun: nothing replaces it.
+    pub fn held_began(&mut self) {
+        self.held = None;
+    }
+
     /// Reads what was stored; what cannot be read counts as nothing.
     pub fn parse(text: Option<&str>) -> Self {
         text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()

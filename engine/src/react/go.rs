@@ -14,7 +14,7 @@ use crate::area::plan::{Plan, Step};
 use crate::clock::{Micros, from_micros};
 use crate::fault::Fault;
 use crate::ids::born_at;
-use crate::ledger::{Proof, Refused, RunState};
+use crate::ledger::{Proof, Refused, RunState, RunUpdate, Unit};
 use crate::node::{Engine, lock};
 use crate::outcome::{self, Next};
 use crate::policy::Delivery;
@@ -55,6 +55,11 @@ pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
         Ok(None) => return engine.end_run(head, RunState::Cancelled, "the AREA or its revision is gone").await,
         Err(_) => return engine.run_let_go(head),
     };
+    let row = match let_go(engine, head, row, proof).await {
+        Ok(Some(row)) => row,
+        Ok(None) => return engine.run_ended(head.run),
+        Err(_) => return engine.run_let_go(head),
+    };
     let event = match event_of(engine, &row).await {
         Ok(Some(event)) => event,
         Ok(None) => return engine.end_run(head, RunState::Failed, "the event is no longer kept").await,
@@ -72,6 +77,19 @@ pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
         after = going.steps() => after,
     };
     record::finish(going, after).await;
+}
+
+/// A run that a policy held begins: that is recorded before anything is done, so that from here on no event joins or replaces it;
+/// what joined until then is read again. `None`: it has ended.
+async fn let_go(engine: &Engine, head: Head, row: Arc<RunRow>, proof: Proof) -> Result<Option<Arc<RunRow>>, Refused> {
+    if row.state != RunState::Held.as_str() {
+        return Ok(Some(row));
+    }
+    let (id, state, due_at) = (row.id, RunState::Ready, engine.clock.micros());
+    let update = RunUpdate { id, state, reason: None, due_at, ended_at: None, detail: None };
+    engine.ledger.commit(Unit { proof: Some(proof), updates: vec![update], ..Unit::default() }).await?;
+    let rows = crate::store::work::runs(&engine.db, &[head.run]).await.map_err(|_| Refused::Away)?;
+    Ok(rows.into_iter().next().map(Arc::new))
 }
 
 /// The event's body; of a digest, all its events in a list.

@@ -17,7 +17,7 @@ use crate::intake::Births;
 use crate::ledger::{RunState, Unit};
 use crate::node::{Engine, lock};
 use crate::policy::Order;
-use crate::store::work::{self, RunRow};
+use crate::store::work::{self, OpenRun, RunRow};
 use queue::Head;
 
 /// Heads that one page of a backlog reads.
@@ -115,24 +115,21 @@ pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
                 Some(at_once) => *at_once,
                 None => *orders.entry(run.area_no).or_insert(engine.at_once(run.area_no).await?),
             };
-            // Ready is ready, whatever the clock said when it was born.
-            let ready = run.state == RunState::Ready.as_str();
-            let head = Head {
-                run: run.id,
-                area: run.area_no,
-                user: run.user_id,
-                part,
-                due: if ready { run.due_at.min(now) } else { run.due_at },
-                at_once,
-                held: run.state == RunState::Held.as_str(),
-            };
-            lock(&engine.queue).put(head, now);
+            lock(&engine.queue).put(head_of(&run, at_once, now), now);
         }
         engine.queue_changed.notify_one();
         if !full {
             return Ok(());
         }
     }
+}
+
+fn head_of(run: &OpenRun, at_once: u32, now: Micros) -> Head {
+    // Ready is ready, whatever the clock said when it was born.
+    let ready = run.state == RunState::Ready.as_str();
+    let due = if ready { run.due_at.min(now) } else { run.due_at };
+    let held = run.state == RunState::Held.as_str();
+    Head { run: run.id, area: run.area_no, user: run.user_id, part: run.part, due, at_once, held }
 }
 
 /// Queues runs that are long due and that nobody here knows: a commit whose answer was lost, a wake that was. A page at a time;
@@ -159,18 +156,10 @@ pub async fn take_in(engine: &Arc<Engine>, run: RunId) {
         Ok(Some(run)) => {
             let Ok(at_once) = engine.at_once(run.area_no).await else { return };
             let now = engine.clock.micros();
-            let head = Head {
-                run: run.id,
-                area: run.area_no,
-                user: run.user_id,
-                part: run.part,
-                due: run.due_at,
-                at_once,
-                held: run.state == RunState::Held.as_str(),
-            };
+            let head = head_of(&run, at_once, now);
             let mut queue = lock(&engine.queue);
             queue.put(head, now);
-            queue.move_to(run.id, run.due_at, now);
+            queue.move_to(run.id, head.due, now);
         }
         Ok(None) => engine.run_superseded(run),
         Err(error) => tracing::warn!(%error, %run, "cannot read a run; the slow scan will find it"),

@@ -81,6 +81,9 @@ pub(super) async fn finish(going: Going<'_>, after: After) {
             let update = going.update(state, why.clone(), now, Some(now));
             let mut unit = Unit { updates: vec![update], ..Unit::default() };
             let happenings = count(&going, state, why.as_deref(), now, &mut unit);
+            for (_, _, mark) in &mut unit.faulted {
+                *mark = crate::catch_up::mark(engine, going.plan.source_id, *mark).await;
+            }
             crate::native::append(engine, going.plan.user, happenings, going.row.depth.unwrap_or(0), &mut unit).await;
             let woken: Vec<i64> = unit.events.iter().filter_map(|e| e.undecided).collect();
             let faulted = !unit.faulted.is_empty();

@@ -91,12 +91,7 @@ impl Area {
     pub fn joins(&mut self, list: usize, items: &[Made], recorded: &Recorded) {
         for made in items {
             let key = made.id.to_string();
-            let decided = self.row.as_ref().is_some_and(|row| {
-                recorded.keys.keys().any(|(source, known)| {
-                    *known == key && *source == row.source_id && !recorded.fate(row.no, *source, &key).is_empty()
-                })
-            });
-            if !decided {
+            if !self.row.as_ref().is_some_and(|row| recorded.has_fired(row.no, &key)) {
                 self.must_not.insert((list, key));
             }
         }

@@ -32,7 +32,8 @@ impl World {
             self.broken(&wrong);
         }
         for one in news.iter().filter(|one| one.kind == "born" || one.kind == "run") {
-            self.trace(|| format!("  run {} of AREA no {:?} is {:?}", one.id, one.x, one.state));
+            let (state, why) = (one.state.as_deref().unwrap_or_default(), one.text.as_deref().unwrap_or_default());
+            self.trace(|| format!("  run {} of AREA no {:?} is {state} {why}", one.id, one.x));
         }
     }
 

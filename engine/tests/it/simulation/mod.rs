@@ -72,7 +72,8 @@ async fn heal(world: &mut World) {
     for _ in 0..HEALING {
         world.step().await;
         let quiet = world.now() - since > AFTERWARDS && world.deliveries.iter().all(|d| d.taken);
-        if quiet && world.changes.is_empty() && world.open().await == (0, 0, 0) {
+        let faulted = world.areas.iter().any(|area| area.state() == "faulted");
+        if quiet && !faulted && world.changes.is_empty() && world.open().await == (0, 0, 0) {
             return;
         }
     }

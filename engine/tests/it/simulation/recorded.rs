@@ -80,6 +80,7 @@ pub struct Recorded {
     seen: i64,
     pub events: BTreeMap<i64, Event>,
     pub keys: BTreeMap<(i64, String), Vec<i64>>,
+    numbers: BTreeMap<String, Vec<i64>>,
     pub runs: BTreeMap<i64, Run>,
     /// The runs that took an event for an AREA.
     pub fates: BTreeMap<(i64, i64), Vec<i64>>,
@@ -119,6 +120,7 @@ impl Recorded {
 
     fn event(&mut self, news: &News) {
         let (source, key) = (news.x.unwrap(), news.text.clone().unwrap());
+        self.numbers.entry(key.clone()).or_default().push(news.id);
         self.keys.entry((source, key.clone())).or_default().push(news.id);
         self.events.insert(news.id, Event { source, key, undecided: news.y.is_some() });
     }
@@ -202,6 +204,14 @@ impl Recorded {
     pub fn fate(&self, area: i64, source: i64, key: &str) -> &[i64] {
         let event = self.keys.get(&(source, key.to_owned())).and_then(|ids| ids.first());
         event.and_then(|event| self.fates.get(&(area, *event))).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Recorded {
+    /// Whether an AREA has fired for a key, whatever source it came from: every item has a number of its own.
+    pub fn has_fired(&self, area: i64, key: &str) -> bool {
+        let of_key = self.numbers.get(key).into_iter().flatten();
+        of_key.into_iter().any(|event| self.fates.contains_key(&(area, *event)))
     }
 }
 

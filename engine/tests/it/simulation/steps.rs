@@ -413,7 +413,7 @@ impl World {
             area.unsettled(&self.recorded);
         }
         area.changing = true;
-        if let (true, Some(list)) = (rejoins && !(backfill && what != "resumes"), list) {
+        if let (true, Some(list)) = (rejoins && !backfill, list) {
             far(|far| area.joins(list, &far.lists[list], &self.recorded));
         }
         match what {
