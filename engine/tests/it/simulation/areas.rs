@@ -11,8 +11,8 @@ use super::dice::Dice;
 use super::far::{KINDS, Made};
 use super::recorded::Recorded;
 
-const STORED: &str = "SELECT a.no, a.id, a.state, a.joined_at, a.source_id, a.revision, a.body, s.part FROM areas a
-     JOIN sources s ON s.id = a.source_id ORDER BY a.no";
+const STORED: &str =
+    "SELECT a.no, a.id, a.state, a.joined_at, a.source_id, a.revision, a.body FROM areas a ORDER BY a.no";
 
 /// An AREA's row, as far as laws speak of it.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -24,7 +24,6 @@ pub struct Stored {
     pub source_id: i64,
     pub revision: i64,
     pub body: String,
-    pub part: i64,
 }
 
 /// Every AREA that is stored.

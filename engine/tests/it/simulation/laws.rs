@@ -3,33 +3,33 @@
 use std::collections::BTreeMap;
 
 use engine::store::Db;
-use engine::testkit::turns::Player;
 use serde_json::Value;
 
 use super::far::far;
-use super::recorded::News;
+use super::policies;
+use super::recorded::{News, Run};
 use super::world::World;
 
 const SOURCES: &str = "SELECT id, params, every_us FROM sources";
+const OWNER: &str = "SELECT l.node, n.until_at FROM runs r JOIN leases l ON l.part = r.part
+    LEFT JOIN nodes n ON n.no = l.node WHERE r.id = $1";
+const MINUTE: i64 = 60_000_000;
 const RECORDED: &str = "SELECT source_id, key, COUNT(*) FROM events GROUP BY source_id, key";
 const OPEN: &str = "SELECT (SELECT COUNT(*) FROM runs WHERE ended_at IS NULL),
     (SELECT COUNT(*) FROM events WHERE undecided IS NOT NULL),
     (SELECT COUNT(*) FROM areas WHERE joined_at IS NULL AND state <> 'paused')";
 
-/// What was known before a task went.
-pub struct Before {}
-
 impl World {
-    pub async fn watch(&mut self, _player: &Player) -> Before {
-        Before {}
-    }
-
-    pub async fn watched(&mut self, _before: Before) {}
-
     /// Laws of what was written in the last step.
     pub async fn judge_news(&mut self, news: &[News]) {
         if let Some(wrong) = self.recorded.wrong.first().cloned() {
             self.broken(&wrong);
+        }
+        let writer = self.goer.filter(|goer| goer.label.contains("ledger::serve"));
+        for run in news.iter().filter(|one| one.kind == "born" || one.kind == "run").map(|one| one.id) {
+            if let Some(writer) = writer {
+                self.owns(writer.group, run, "wrote").await;
+            }
         }
         for one in news.iter().filter(|one| one.kind == "born" || one.kind == "run") {
             let (state, why) = (one.state.as_deref().unwrap_or_default(), one.text.as_deref().unwrap_or_default());
@@ -39,7 +39,9 @@ impl World {
 
     /// Laws of the calls that were received in the last step.
     pub async fn judge_calls(&mut self) {
-        for received in far(|far| std::mem::take(&mut far.received)) {
+        let mut all = far(|far| std::mem::take(&mut far.received));
+        self.mutate_calls(&mut all);
+        for received in all {
             let mut name = received.key.trim_start_matches("area-").split('-');
             let (run, step, index) = (name.next().unwrap(), name.next().unwrap().to_owned(), name.next());
             let (run, index) = (run.parse::<i64>().unwrap(), index.map(|i| i.parse::<usize>().unwrap()));
@@ -57,6 +59,11 @@ impl World {
                 self.broken(&format!("{} is of a run that is not recorded", received.key));
             };
             let (area, revision) = (known.area, known.revision);
+            let caller = self.goer;
+            if let Some(caller) = caller {
+                self.owns(caller.group, run, "called for").await;
+            }
+            let known = &self.recorded.runs[&run];
             if is_done(&known.steps, &step, index) {
                 self.broken(&format!("{} was recorded as done and is sent again", received.key));
             }
@@ -73,14 +80,33 @@ impl World {
         }
     }
 
-    /// A run of a queued AREA begins: none before it may be ready and unbegun.
+    /// A run of a queued AREA begins: none before it may be ready and unbegun. Two that were decided at about the same time, by two
+    /// tasks, may begin in either order.
     fn in_order(&self, run: i64, area: i64) {
+        let born = self.recorded.runs[&run].born_at - MINUTE;
         let older = self.recorded.runs.range(..run).find(|(_, older)| {
             let waits = older.ended.is_none() && !older.begun && older.state == "ready";
-            older.area == area && waits && !older.found_late
+            older.area == area && waits && !older.found_late && older.born_at < born
         });
         if let Some((older, _)) = older {
             self.broken(&format!("run {run} began before run {older}, which is older and ready"));
+        }
+    }
+
+    /// The node of `group` did something for a run: it must own the run's partition, and be alive.
+    async fn owns(&self, group: u32, run: i64, what: &str) {
+        let Some(node) = self.nodes.iter().flatten().find(|node| node.group == group) else { return };
+        if self.nodes.len() == 1 {
+            return;
+        }
+        let owner: Option<(Option<i64>, Option<i64>)> =
+            engine::on!(&self.db, pool => sqlx::query_as(OWNER).bind(run).fetch_optional(pool).await).unwrap();
+        let Some((owner, until)) = owner else { return };
+        let alive = what == "wrote" || until.is_some_and(|until| until > self.now());
+        if owner != Some(node.engine.leases.node()) || !alive {
+            self.broken(&format!(
+                "node group {group} {what} run {run}, whose partition is {owner:?}'s until {until:?}"
+            ));
         }
     }
 
@@ -103,6 +129,14 @@ impl World {
         }
         self.judge_recorded(&sources, &counted);
         self.judge_fates(&sources);
+        for area in &self.areas {
+            let Some(row) = &area.row else { continue };
+            let own: Vec<(i64, &Run)> =
+                self.recorded.runs.iter().filter(|(_, r)| r.area == row.no).map(|(i, r)| (*i, r)).collect();
+            if let Err(wrong) = policies::kept(&area.doc["policy"], &own, self.set_back) {
+                self.broken(&format!("AREA no {}: {wrong}", row.no));
+            }
+        }
     }
 
     fn judge_recorded(&self, sources: &[(i64, String, Option<i64>)], counted: &BTreeMap<(i64, String), i64>) {

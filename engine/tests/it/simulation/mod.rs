@@ -1,7 +1,8 @@
 //! The engine under simulation: the production's code, stepped by a seed over a real database, while everything around it breaks.
 //!
 //! - `dice`: chance. `far`: the far side. `areas`: what each AREA must fire for. `recorded`: what was written, in order.
-//! - `world`: database, clocks, nodes. `steps`: what may happen next. `laws`: what must hold.
+//! - `world`: database, clocks, nodes. `steps`: what may happen next. `laws`, `policies`: what must hold. `mutations`: breaches that
+//!   the laws must find.
 //!
 //! `AREA_SIM_SEED=7` repeats one seed and prints its trace; `AREA_SIM_SEEDS=1000` takes so many.
 
@@ -9,16 +10,19 @@ mod areas;
 mod dice;
 mod far;
 mod laws;
+mod mutations;
+mod policies;
 mod recorded;
 mod steps;
 mod world;
 
 use std::time::Duration;
 
-use world::{HOUR, Mutation, START, Tally, World};
+use mutations::Mutation;
+use world::{HOUR, START, Tally, World};
 
 /// Seeds that the test takes by default.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 16;
 /// Steps of a seed before it heals.
 const STEPS: u64 = 3_000;
 /// Steps that healing may take.
@@ -53,6 +57,9 @@ async fn live(seed: u64, nodes: usize, mutation: Mutation, print: bool) -> Went 
         world.step().await;
     }
     heal(&mut world).await;
+    if mutation != Mutation::None {
+        world.mutate().await;
+    }
     world.judge_all().await;
     for at in 0..nodes {
         world.crash(at).await;
@@ -84,8 +91,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// One node in even seeds, two in odd ones.
-fn nodes_of(_seed: u64) -> usize {
-    1
+fn nodes_of(seed: u64) -> usize {
+    if seed % 2 == 0 { 1 } else { 2 }
 }
 
 #[test]
@@ -116,5 +123,16 @@ fn a_seed_repeats_step_by_step() {
     for seed in [1, 2, 3] {
         let hashes = [(); 2].map(|()| play(seed, nodes_of(seed), Mutation::None, false).hash);
         assert_eq!(hashes[0], hashes[1], "seed {seed}");
+    }
+}
+
+#[test]
+fn each_law_finds_its_breach() {
+    for (mutation, law) in mutations::ALL {
+        let played = std::panic::catch_unwind(|| play(4, 1, mutation, false));
+        let said = played.err().and_then(|said| said.downcast::<String>().ok());
+        let said = said.unwrap_or_else(|| panic!("{mutation:?} was not found"));
+        assert!(said.contains(law), "{mutation:?}: {said}");
+        assert!(said.contains("AREA_SIM_SEED=4 cargo test"), "{mutation:?} says how to repeat it");
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use engine::store::Db;
 use serde_json::Value;
 
-const TRIGGERS: [&str; 6] = [
+const TRIGGERS: [&str; 7] = [
     "CREATE TABLE told (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id BIGINT NOT NULL, x BIGINT, y BIGINT,
      z BIGINT, text TEXT, state TEXT, due BIGINT, ended BIGINT, detail TEXT, area_state TEXT, area_revision BIGINT,
      joined BIGINT)",
@@ -20,6 +20,8 @@ const TRIGGERS: [&str; 6] = [
      SELECT 'born', NEW.id, NEW.area_no, NEW.event_id, NEW.revision, NEW.reason, NEW.state, NEW.due_at, NEW.ended_at,
      NEW.detail, (SELECT state FROM areas WHERE no = NEW.area_no), (SELECT revision FROM areas WHERE no = NEW.area_no),
      (SELECT joined_at FROM areas WHERE no = NEW.area_no); END",
+    "CREATE TRIGGER told_run_gone AFTER DELETE ON runs BEGIN
+     INSERT INTO told (kind, id) VALUES ('run gone', OLD.id); END",
     "CREATE TRIGGER told_run AFTER UPDATE ON runs BEGIN
      INSERT INTO told (kind, id, x, y, z, text, state, due, ended, detail) VALUES ('run', NEW.id, NEW.area_no, NEW.event_id,
      OLD.ended_at, NEW.reason, NEW.state, NEW.due_at, NEW.ended_at, NEW.detail); END",
@@ -54,10 +56,9 @@ pub struct Event {
 }
 
 /// A run as it was recorded last.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Run {
     pub area: i64,
-    pub event: i64,
     pub revision: i64,
     pub born_at: i64,
     /// When its policies let it go: what it was due at before it began.
@@ -111,6 +112,7 @@ impl Recorded {
                 "event" => self.event(one),
                 "decided" => self.decided(one),
                 "gone" => self.gone(one),
+                "run gone" => self.run_gone(one.id),
                 "born" => self.born(one, now),
                 _ => self.moved(one),
             }
@@ -123,6 +125,11 @@ impl Recorded {
         self.numbers.entry(key.clone()).or_default().push(news.id);
         self.keys.entry((source, key.clone())).or_default().push(news.id);
         self.events.insert(news.id, Event { source, key, undecided: news.y.is_some() });
+    }
+
+    fn run_gone(&mut self, run: i64) {
+        self.runs.remove(&run);
+        self.fates.values_mut().for_each(|runs| runs.retain(|known| *known != run));
     }
 
     fn gone(&mut self, news: &News) {
@@ -143,7 +150,6 @@ impl Recorded {
         let steps = parsed(news);
         let run = Run {
             area,
-            event,
             revision,
             born_at: now,
             planned: news.due.unwrap(),
@@ -182,7 +188,7 @@ impl Recorded {
         run.reason = news.text.clone();
         (run.due, run.ended) = (news.due.unwrap(), news.ended);
         run.steps = steps;
-        if !run.begun && matches!(run.state.as_str(), "held" | "ready") {
+        if !run.begun && run.state == "held" {
             run.planned = run.due;
         }
         let lost: Vec<i64> = run.events.iter().copied().filter(|event| !events.contains(event)).collect();

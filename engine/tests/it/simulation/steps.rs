@@ -72,6 +72,7 @@ impl World {
         let ready = self.turns.ready();
         all.extend(ready.into_iter().filter(|p| !frozen.contains(&p.group)).map(|p| (20, Step::Go(p))));
         all.extend(far(|far| far.open()).into_iter().map(|(call, asked)| (8, Step::Answer(call, asked))));
+        let mut said = Vec::new();
         for at in 0..self.nodes.len() {
             let Some(node) = &mut self.nodes[at] else { continue };
             if node.frozen_until > now {
@@ -85,6 +86,7 @@ impl World {
             }
             if let Some(wake) = node.steps.next_wake() {
                 node.inbox.push_back(wake);
+                said.push((at, wake));
             }
             node.going.retain(|_, id| self.turns.lives(*id));
             for which in [Loop::Beat, Loop::Poll, Loop::React, Loop::Hear, Loop::Scan, Loop::Cursors] {
@@ -94,6 +96,19 @@ impl World {
                 };
                 if due && !node.going.contains_key(&which) {
                     all.push((12, Step::Turn(at, which)));
+                }
+            }
+        }
+        self.hand_on(said);
+    }
+
+    /// What one node says to all is heard by the others, or lost.
+    fn hand_on(&mut self, said: Vec<(usize, engine::node::Wake)>) {
+        for (from, wake) in said {
+            for at in (0..self.nodes.len()).filter(|at| *at != from) {
+                let lost = !self.healed && self.dice.percent(10);
+                if let Some(node) = self.nodes[at].as_mut().filter(|_| !lost) {
+                    node.inbox.push_back(wake);
                 }
             }
         }
@@ -183,6 +198,7 @@ impl World {
             Step::SetBack => {
                 let by = self.dice.within(1, 3 * 3_600) * SECOND;
                 self.trace(|| format!("the clock is set back by {} s", by / SECOND));
+                self.set_back = true;
                 self.clock.set(self.now() - by);
                 for node in self.nodes.iter().flatten() {
                     // A sleeper looks at the clock each second.
@@ -236,7 +252,7 @@ impl World {
         let label = player.label.trim_start_matches("engine::").replace("::{{closure}}", "");
         let label = label.split("RunUntilCancelled").last().unwrap().to_owned();
         self.trace(|| format!("{} of group {} goes: {label}", player.id, player.group));
-        let before = self.watch(&player).await;
+        self.goer = Some(player);
         self.go(player.id).await;
         if self.turns.crashed() {
             let at = self.nodes.iter().position(|n| n.as_ref().is_some_and(|n| n.group == player.group));
@@ -245,8 +261,8 @@ impl World {
                 self.crash(at).await;
             }
         }
-        self.watched(before).await;
         self.after().await;
+        self.goer = None;
     }
 
     fn turn(&mut self, at: usize, which: Loop) {
@@ -492,7 +508,7 @@ impl World {
     }
 
     /// What follows from the step for what the simulation remembers.
-    async fn after(&mut self) {
+    pub async fn after(&mut self) {
         let (db, now) = (self.db.clone(), self.now());
         self.recorded.losing = self.losing;
         self.losing = self.turns.losing();

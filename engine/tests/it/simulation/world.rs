@@ -13,7 +13,7 @@ use engine::limits::Limits;
 use engine::net::{Http, NetConfig};
 use engine::node::{Engine, Parts, Steps};
 use engine::store::{Db, migrate};
-use engine::testkit::turns::{TaskId, Turns};
+use engine::testkit::turns::{Player, TaskId, Turns};
 use engine::vault::KeyRing;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::areas::Area;
 use super::dice::Dice;
 use super::far::{Far, SERVICES, far};
+use super::mutations::Mutation;
 use super::recorded::Recorded;
 
 pub const START: i64 = 1_800_000_000_000_000;
@@ -97,26 +98,6 @@ pub struct Sent {
     pub maybe: bool,
 }
 
-/// What is taken out, to show that a law's breach is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    None,
-    DropEvent,
-    DoubleRun,
-    DropRun,
-    OtherBytes,
-    RepeatStep,
-    LateBirth,
-    ForgetDigest,
-    LeaveOpen,
-    Undecided,
-    IgnoreThrottle,
-    StaleWrite,
-    EmptyPollWrites,
-    OutOfOrder,
-    OldItem,
-}
-
 /// How much happened.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
@@ -148,12 +129,15 @@ pub struct World {
     pub sent: BTreeMap<String, Sent>,
     pub made: i64,
     pub mutation: Mutation,
-    pub mutated: bool,
     /// Nothing breaks any more.
     pub healed: bool,
     /// Answers of the database are being lost.
     pub losing: bool,
     pub tally: Tally,
+    /// Who goes in this step.
+    pub goer: Option<Player>,
+    /// The clock was set back.
+    pub set_back: bool,
     pub print: bool,
     pub last: VecDeque<String>,
     pub hash: u64,
@@ -192,10 +176,11 @@ impl World {
             sent: BTreeMap::new(),
             made: 0,
             mutation,
-            mutated: false,
             healed: false,
             losing: false,
             tally: Tally::default(),
+            goer: None,
+            set_back: false,
             print: false,
             last: VecDeque::new(),
             hash: 0xcbf2_9ce4_8422_2325,
@@ -204,10 +189,6 @@ impl World {
 
     pub fn now(&self) -> i64 {
         self.clock.micros()
-    }
-
-    pub fn ring(&self) -> &KeyRing {
-        &self.ring
     }
 
     /// Whether nothing is asked of the database.
@@ -245,15 +226,6 @@ impl World {
     pub async fn go(&mut self, id: TaskId) {
         let idle = self.idle();
         self.turns.go(id, idle).await;
-    }
-
-    /// Runs a task to its end, whatever it waits for being the database alone.
-    pub async fn whole(&mut self, id: TaskId) {
-        while self.turns.lives(id) {
-            let ready = self.turns.ready();
-            let Some(next) = ready.iter().find(|p| p.id == id).or(ready.first()).map(|p| p.id) else { break };
-            self.go(next).await;
-        }
     }
 
     /// Starts node `at` over what is stored.
