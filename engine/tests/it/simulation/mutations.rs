@@ -87,7 +87,7 @@ impl World {
                 let again = all.iter_mut().filter(|call| self.sent.contains_key(&call.key));
                 again.for_each(|call| call.bytes.push('x'));
             }
-            Mutation::AnotherKeyIsSent => all.iter_mut().for_each(|call| call.key.insert(5, '9')),
+            Mutation::AnotherKeyIsSent => all.iter_mut().for_each(|call| call.key.replace_range(5..6, "1")),
             Mutation::ADoneStepIsSentAgain => {
                 let done = |key: &&String| {
                     let run = key.split('-').nth(1).and_then(|run| run.parse::<i64>().ok());
