@@ -35,7 +35,7 @@ struct Went {
 
 /// Polls `row`'s source and puts it back into the schedule.
 pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
-    let Some((_, _, feed)) = engine.feed(&row.service, &row.feed) else { return };
+    let Some((no, _, feed)) = engine.feed(&row.service, &row.feed) else { return };
     let at = engine.clock.micros();
     if engine.leases.proof(row.part).is_none() {
         return not_ours(engine, &row, at);
@@ -43,7 +43,9 @@ pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
     let began = Instant::now();
     let went = pages(engine, &mut row, feed, at).await;
     let took = u16::try_from(began.elapsed().as_millis()).unwrap_or(u16::MAX);
-    metrics::counter!("area_polls_total", "service" => row.service.clone()).increment(1);
+    if let Some(polled) = engine.polled.get(usize::from(no)) {
+        polled.increment(1);
+    }
     let now = engine.clock.micros();
     let (next, faults, items) = match went {
         Ok(went) => {

@@ -52,7 +52,7 @@ impl Kit {
     }
 
     fn sleep(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 
     /// A fresh installation on each engine there is.

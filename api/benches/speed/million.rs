@@ -33,7 +33,7 @@ pub fn run(kit: &mut Kit, table: &mut Table) {
         if first.is_nan() && polls(kit) > before {
             first = now;
         }
-        if all.is_nan() && daemon.metric("area_sources_scheduled").is_some_and(|sources| sources > AREAS as f64) {
+        if all.is_nan() && daemon.metric("area_sources_scheduled").is_some_and(|sources| sources >= AREAS as f64) {
             all = now;
         }
         kit.sleep(LOOK);

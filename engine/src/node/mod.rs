@@ -119,8 +119,10 @@ pub struct Engine {
     writer: tokio::task::AbortHandle,
     /// What each running run listens to for its end.
     pub(crate) going: Mutex<HashMap<RunId, CancellationToken>>,
-    /// What sources answered last, for `why`; only of those that somebody asked about or that failed.
-    answers: moka::sync::Cache<SourceId, Arc<str>>,
+    /// What sources answered last, for `why`: of as many as plans are cached. Beyond them, of those that somebody asks about.
+    answers: Mutex<HashMap<SourceId, Arc<str>>>,
+    /// Polls of each feed, by its number.
+    pub(crate) polled: Vec<metrics::Counter>,
     pub(crate) hook_targets: moka::sync::Cache<AreaId, (SourceId, i64)>,
     pub(crate) deciding: tokio::sync::Mutex<()>,
 }
@@ -187,7 +189,11 @@ impl Engine {
             halted: CancellationToken::new(),
             writer: writer.abort_handle(),
             going: Mutex::default(),
-            answers: moka::sync::Cache::new(parts.limits.plans_cached),
+            answers: Mutex::default(),
+            polled: feeds(parts.services)
+                .iter()
+                .map(|(s, _)| metrics::counter!("area_polls_total", "service" => s.name))
+                .collect(),
             hook_targets: moka::sync::Cache::new(parts.limits.plans_cached),
             deciding: tokio::sync::Mutex::default(),
             db: parts.db,
@@ -306,9 +312,19 @@ impl Engine {
         }
     }
 
-    /// What a source answered last.
+    /// What a source answered last; where that is not known, it is from its next poll on.
     pub fn answer_of(&self, source: SourceId) -> Option<Arc<str>> {
-        self.answers.get(&source)
+        let mut answers = lock(&self.answers);
+        if let Some(known) = answers.get(&source) {
+            return Some(Arc::clone(known)).filter(|known| !known.is_empty());
+        }
+        if answers.len() as u64 >= self.limits.plans_cached
+            && let Some(other) = answers.keys().next().copied()
+        {
+            answers.remove(&other);
+        }
+        answers.insert(source, Arc::default());
+        None
     }
 
     /// What the schedule knows of a source that this node owns, and when it is due next.
@@ -317,8 +333,13 @@ impl Engine {
     }
 
     pub(crate) fn answered(&self, source: SourceId, answer: String) {
-        if self.answers.get(&source).is_none_or(|known| *known != *answer) {
-            self.answers.insert(source, answer.into());
+        let mut answers = lock(&self.answers);
+        let room = (answers.len() as u64) < self.limits.plans_cached;
+        match answers.get_mut(&source) {
+            Some(known) if **known == *answer => {}
+            Some(known) => *known = answer.into(),
+            None if room => drop(answers.insert(source, answer.into())),
+            None => {}
         }
     }
 

@@ -35,7 +35,9 @@ pub async fn take(engine: &Arc<Engine>, parts: &[i64]) {
     // What was lost while it was read is another node's.
     let lost: Vec<i64> = parts.iter().copied().filter(|part| !engine.leases.holds(*part)).collect();
     drop_parts(engine, &lost);
-    tracing::debug!(partitions = parts.len(), sources = engine.due().len(), "partitions taken over");
+    let sources = engine.due().len();
+    metrics::gauge!("area_sources_scheduled").set(sources as f64);
+    tracing::debug!(partitions = parts.len(), sources, "partitions taken over");
 }
 
 async fn load(engine: &Arc<Engine>, parts: &[i64]) -> sqlx::Result<()> {

@@ -11,6 +11,8 @@ use sqlx::{Connection, SqliteConnection};
 
 /// Readers of an embedded database.
 const SQLITE_READERS: u32 = 4;
+/// Rows that SQLite's own thread may be ahead of who reads them: so that a read of a page does not make the two wait for each other.
+const ROWS_AHEAD: usize = 1_000;
 /// Connections to PostgreSQL, unless the configuration says otherwise.
 pub const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long a statement waits for a free connection or for SQLite's lock.
@@ -246,6 +248,7 @@ fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .pragma("cache_size", "-8000")
         .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(100)
+        .row_buffer_size(ROWS_AHEAD)
 }
 
 /// The lock on a data folder: held as long as it lives, released by the system when the process dies.
