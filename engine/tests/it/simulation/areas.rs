@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::dice::Dice;
-use super::far::{KINDS, Made};
+use super::far::{KINDS, LISTS, Made, TICKS};
 use super::recorded::Recorded;
+use super::world::Pace;
 
 const STORED: &str =
     "SELECT a.no, a.id, a.state, a.joined_at, a.source_id, a.revision, a.body FROM areas a ORDER BY a.no";
@@ -111,20 +112,21 @@ impl Area {
     }
 }
 
-/// A new AREA's document, of `lists` lists.
-pub fn document(dice: &mut Dice, lists: usize, now: i64) -> Value {
-    let hook = dice.percent(20);
-    let mut action = match hook {
-        true => json!({"service": "far", "name": "received", "data": {}}),
-        false => {
-            let every = dice.of(&["10m", "1h", "3h", "6h"]);
-            json!({"service": "far", "name": "new", "every": every, "data": {"list": dice.below(lists)}})
+/// A new AREA's document.
+pub fn document(dice: &mut Dice, pace: Pace, now: i64) -> Value {
+    let kind = dice.below(100);
+    let mut action = match kind {
+        0..20 => json!({"service": "far", "name": "received", "data": {}}),
+        20..30 => json!({"service": "far", "name": "ticked", "data": {"list": TICKS}}),
+        _ => {
+            let every = dice.of(&pace.of(["10m", "1h", "3h", "6h"], ["1d", "4d", "7d", "14d"]));
+            json!({"service": "far", "name": "new", "every": every, "data": {"list": dice.below(LISTS)}})
         }
     };
     if dice.percent(25) {
         action["data"]["only"] = json!(dice.of(&KINDS));
     }
-    if !hook && dice.percent(10) {
+    if kind >= 30 && dice.percent(10) {
         action["backfill"] = json!(true);
     }
     let mut doc = json!({"name": "sim", "action": action, "reactions": reactions(dice), "policy": policy(dice, now)});

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use engine::clock::from_micros;
 use engine::fault::Fault;
 use engine::port::{
     ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page, PollCx,
@@ -15,6 +17,16 @@ use tokio::sync::oneshot;
 
 /// Kinds of items.
 pub const KINDS: [&str; 3] = ["a", "b", "c"];
+
+/// Lists that grow by chance.
+pub const LISTS: usize = 3;
+/// The list that grows by one each time: a timer's.
+pub const TICKS: usize = LISTS;
+/// When it grows first.
+pub const FIRST_TICK: i64 = (super::world::START / DAY + 2) * DAY + 9 * super::world::HOUR;
+/// How often it grows.
+pub const TICK_EVERY: i64 = 3 * DAY;
+const DAY: i64 = 24 * super::world::HOUR;
 
 /// What a call asked.
 #[derive(Clone, Debug)]
@@ -43,11 +55,12 @@ pub struct Made {
     pub kind: &'static str,
 }
 
-#[derive(Default)]
 pub struct Far {
     pub lists: Vec<Vec<Made>>,
     calls: BTreeMap<u64, (Asked, Reply)>,
     next: u64,
+    /// No tick comes any more.
+    pub over: bool,
     /// Received since it was looked at last.
     pub received: Vec<Received>,
 }
@@ -61,12 +74,14 @@ pub fn far<T>(body: impl FnOnce(&mut Far) -> T) -> T {
     FAR.with(|far| body(&mut far.borrow_mut()))
 }
 
-impl Far {
-    /// So many empty lists, and nobody who asks.
-    pub fn new(lists: usize) -> Self {
-        Self { lists: vec![Vec::new(); lists], ..Self::default() }
+impl Default for Far {
+    /// Empty lists, and nobody who asks.
+    fn default() -> Self {
+        Self { lists: vec![Vec::new(); LISTS + 1], calls: BTreeMap::new(), next: 0, over: false, received: Vec::new() }
     }
+}
 
+impl Far {
     /// The calls that wait for an answer; those whose caller has gone are forgotten.
     pub fn open(&mut self) -> Vec<(u64, Asked)> {
         self.calls.retain(|_, (_, reply)| match reply {
@@ -114,6 +129,14 @@ fn body(made: Made) -> Value {
 /// What a sender sends.
 pub fn hook_body(id: i64, kind: &str) -> String {
     json!({"id": id.to_string(), "kind": kind, "text": format!("t{id}"), "parts": [id, "x", "y"]}).to_string()
+}
+
+/// When the tick after the cursor comes.
+fn next_tick(_: &Value, cursor: Option<&Value>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let seen = cursor.and_then(Value::as_i64);
+    let Some(seen) = seen else { return Some(now) };
+    let comes = far(|far| !far.over || (seen as usize) < far.lists[TICKS].len());
+    comes.then(|| from_micros(FIRST_TICK + seen * TICK_EVERY))
 }
 
 fn gone<T>(_: T) -> Fault {
@@ -167,6 +190,15 @@ static LIST: FeedSpec = FeedSpec {
         poll,
     },
 };
+static TICK: FeedSpec = FeedSpec {
+    name: "ticks",
+    kind: FeedKind::Polled {
+        floor: Duration::from_secs(1),
+        default: Duration::from_secs(3_600),
+        cadence: Cadence::At(next_tick),
+        poll,
+    },
+};
 static HOOK: FeedSpec = FeedSpec { name: "hook", kind: FeedKind::Hook { receive } };
 
 macro_rules! action {
@@ -187,6 +219,7 @@ macro_rules! action {
     };
 }
 action!(NEW, "new", LIST, |data| json!({"list": data["list"]}));
+action!(TICKED, "ticked", TICK, |data| json!({"list": data["list"]}));
 action!(RECEIVED, "received", HOOK, Value::clone);
 
 static SEND: ReactionSpec = ReactionSpec {
@@ -206,7 +239,7 @@ static FAR_SIDE: Service = Service {
     title: "Far",
     description: "The far side.",
     provider: None,
-    actions: &[&NEW, &RECEIVED],
+    actions: &[&NEW, &TICKED, &RECEIVED],
     reactions: &[&SEND],
 };
 

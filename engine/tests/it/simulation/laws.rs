@@ -37,6 +37,13 @@ impl World {
         }
     }
 
+    /// Nothing is new: a poll writes nothing.
+    pub fn judge_still(&self) {
+        if self.still && self.goer.is_some_and(|goer| goer.label.contains("ledger::serve")) {
+            self.broken("a poll without items was written down");
+        }
+    }
+
     /// Laws of the calls that were received in the last step.
     pub async fn judge_calls(&mut self) {
         let mut all = far(|far| std::mem::take(&mut far.received));

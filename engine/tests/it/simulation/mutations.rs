@@ -1,5 +1,8 @@
 //! Breaches made on purpose, each of which a law must find: what is recorded is corrupted, or what was sent is.
 
+use engine::port::{Item, Page};
+use serde_json::json;
+
 use super::far::Received;
 use super::world::World;
 
@@ -19,10 +22,11 @@ pub enum Mutation {
     OtherBytesAreSent,
     AnotherKeyIsSent,
     ADoneStepIsSentAgain,
+    AnEmptyPollIsWritten,
 }
 
 /// Each of them, with what the law that finds it says.
-pub const ALL: [(Mutation, &str); 12] = [
+pub const ALL: [(Mutation, &str); 13] = [
     (Mutation::AnEventIsLost, "was not recorded"),
     (Mutation::ARunIsLost, "never fired for"),
     (Mutation::ARunIsDoubled, "fired more than once"),
@@ -35,6 +39,7 @@ pub const ALL: [(Mutation, &str); 12] = [
     (Mutation::OtherBytesAreSent, "was sent as"),
     (Mutation::AnotherKeyIsSent, "is of a run that is not recorded"),
     (Mutation::ADoneStepIsSentAgain, "was recorded as done and is sent again"),
+    (Mutation::AnEmptyPollIsWritten, "a poll without items was written down"),
 ];
 
 const INSERT: &str = "INSERT INTO runs (id, area_no, event_id, replay, revision, part, state, due_at, ended_at)
@@ -78,6 +83,13 @@ impl World {
     async fn write(&self, sql: String) {
         let sql = sqlx::AssertSqlSafe(sql);
         engine::on_write!(&self.db, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
+    }
+
+    /// Breaks what a poll is answered when nothing is new.
+    pub fn mutate_page(&self, page: &mut Page) {
+        if self.still && self.mutation == Mutation::AnEmptyPollIsWritten {
+            page.items.push(Item { key: "x".into(), body: json!({"kind": "a"}), at: None });
+        }
     }
 
     /// Breaks what was sent.

@@ -12,8 +12,8 @@ use engine::testkit::turns::Player;
 use serde_json::{Value, json};
 
 use super::areas::{self, Area};
-use super::far::{Asked, KINDS, Made, far, hook_body};
-use super::world::{Change, Delivery, HOUR, LISTS, Loop, SECOND, World};
+use super::far::{Asked, KINDS, LISTS, Made, TICKS, far, hook_body};
+use super::world::{Change, Delivery, HOUR, Loop, SECOND, World};
 
 /// AREAs at most.
 const AREAS: usize = 8;
@@ -56,10 +56,10 @@ impl World {
         let mut all = Vec::new();
         self.production(&mut all);
         let busy = !all.is_empty();
-        all.push((if busy { 1 } else { 40 }, Step::Advance));
+        all.push((if busy { 1 } else { self.pace.of(40, 800) }, Step::Advance));
         if self.healed {
             self.mending(&mut all);
-        } else {
+        } else if !busy || self.dice.percent(self.pace.of(100, 3)) {
             self.people(&mut all);
             self.trouble(&mut all);
         }
@@ -90,6 +90,9 @@ impl World {
             }
             node.going.retain(|_, id| self.turns.lives(*id));
             for which in [Loop::Beat, Loop::Poll, Loop::React, Loop::Hear, Loop::Scan, Loop::Cursors] {
+                if self.still && which == Loop::Cursors {
+                    continue;
+                }
                 let due = match which {
                     Loop::Hear => !node.inbox.is_empty(),
                     _ => node.next(which) <= now,
@@ -119,7 +122,7 @@ impl World {
         if self.nodes.iter().all(Option::is_none) {
             return;
         }
-        if self.areas.iter().filter(|a| !a.deleted).count() < AREAS {
+        if self.areas.iter().filter(|a| !a.deleted).count() < self.pace.of(AREAS, 4) {
             all.push((if self.areas.len() < 4 { 10 } else { 1 }, Step::Create));
         }
         if self.areas.iter().any(|a| a.row.is_some() && a.list().is_none()) {
@@ -237,7 +240,7 @@ impl World {
                 self.losing = true;
             }
             Step::Freeze(at) => {
-                let hours = self.dice.within(1, 30);
+                let hours = self.dice.within(1, self.pace.of(30, 40 * 24));
                 self.trace(|| format!("node {at} stands still for {hours} h"));
                 self.nodes[at].as_mut().unwrap().frozen_until = self.clock.micros() + hours * HOUR;
             }
@@ -275,6 +278,7 @@ impl World {
         let group = node.group;
         let beat = i64::try_from(node.engine.leases.beat_every().as_micros()).unwrap();
         let scan = i64::try_from(node.engine.limits.scan.as_micros()).unwrap();
+        let cursors = self.pace.of(HOUR, 5 * 24 * HOUR);
         let task = match which {
             Loop::Beat => {
                 put(now + beat);
@@ -291,7 +295,7 @@ impl World {
                 self.turns.spawn(group, "scan", async move { steps.scan().await })
             }
             Loop::Cursors => {
-                put(now + HOUR);
+                put(now + cursors);
                 self.turns.spawn(group, "cursors", async move { steps.cursors().await })
             }
         };
@@ -306,7 +310,8 @@ impl World {
         } else if self.napping() {
             NAP
         } else {
-            let next = self.next_instant().unwrap_or(now + 6 * HOUR).clamp(now + 1, now + 24 * HOUR);
+            let next =
+                self.next_instant().unwrap_or(now + 6 * HOUR).clamp(now + 1, now + self.pace.of(24, 20 * 24) * HOUR);
             match self.dice.below(20) {
                 0 => next - now + self.dice.within(1, 2 * HOUR),
                 1 => (next - now) / 2 + 1,
@@ -382,7 +387,7 @@ impl World {
     fn create(&mut self) {
         let number = self.areas.len();
         let now = self.now();
-        let doc = areas::document(&mut self.dice, LISTS, now);
+        let doc = areas::document(&mut self.dice, self.pace, now);
         self.trace(|| format!("AREA {number} is made: {doc}"));
         self.areas.push(Area::new(number, doc));
         self.change(number, "is stored");
@@ -419,7 +424,7 @@ impl World {
     /// What an AREA may still be held to once this change of it begins, and the patch that makes it.
     fn prepare(&mut self, at: usize, what: &str) -> Value {
         let faulted = self.areas[at].state() == "faulted";
-        let moves = what == "is moved";
+        let moves = what == "is moved" && self.areas[at].list() != Some(TICKS);
         let list = if moves { Some(self.dice.below(LISTS)) } else { self.areas[at].list() };
         let moves = moves && self.areas[at].list().is_some() && list != self.areas[at].list();
         let backfill = self.areas[at].doc["action"]["backfill"] == json!(true);
@@ -467,6 +472,7 @@ impl World {
     fn poll_answer(&mut self, list: usize, cursor: Option<usize>, since: bool) -> Result<Page, Fault> {
         let most = if self.healed { 5 } else { self.dice.of(&[1, 3, 5, 5, 50]) };
         let mut page = far(|far| far.page(list, cursor, most));
+        self.mutate_page(&mut page);
         if self.healed {
             return Ok(page);
         }
@@ -512,11 +518,15 @@ impl World {
         let (db, now) = (self.db.clone(), self.now());
         self.recorded.losing = self.losing;
         self.losing = self.turns.losing();
-        let news = self.recorded.look(&db, now).await;
-        self.judge_news(&news).await;
+        let written = self.written.swap(false, Ordering::Relaxed);
+        if written {
+            self.judge_still();
+            let news = self.recorded.look(&db, now).await;
+            self.judge_news(&news).await;
+        }
         self.judge_calls().await;
         self.deliveries_answered();
-        self.changes_done().await;
+        self.changes_done(written).await;
     }
 
     fn deliveries_answered(&mut self) {
@@ -547,12 +557,14 @@ impl World {
         }
     }
 
-    async fn changes_done(&mut self) {
+    async fn changes_done(&mut self, written: bool) {
         let gone = self.changes.extract_if(.., |change| !self.turns.lives(change.task)).collect::<Vec<_>>();
         for change in &gone {
             self.areas[change.area].changing = false;
         }
-        self.sync().await;
+        if written || !gone.is_empty() {
+            self.sync().await;
+        }
     }
 
     /// The AREAs as they are stored.

@@ -2,7 +2,7 @@
 //! the simulation remembers of all that happened.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,18 +20,45 @@ use uuid::Uuid;
 
 use super::areas::Area;
 use super::dice::Dice;
-use super::far::{Far, SERVICES, far};
+use super::far::{FIRST_TICK, Far, KINDS, Made, SERVICES, TICK_EVERY, TICKS, far};
 use super::mutations::Mutation;
 use super::recorded::Recorded;
 
 pub const START: i64 = 1_800_000_000_000_000;
 pub const SECOND: i64 = 1_000_000;
 pub const HOUR: i64 = 3_600 * SECOND;
-pub const LISTS: usize = 3;
 /// Steps that a failing seed shows.
 const SHOWN: usize = 60;
-/// How long a node is alive after a heartbeat.
-pub const LEASE: Duration = Duration::from_secs(8 * 3_600);
+
+/// How time passes in a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Sources are polled every few minutes or hours, and much breaks.
+    Dense,
+    /// Sources are polled every few days, and little happens in a year.
+    Quiet,
+}
+
+impl Pace {
+    /// How long a node is alive after a heartbeat.
+    pub fn lease(self) -> Duration {
+        Duration::from_secs(self.of(8, 12 * 24) * 3_600)
+    }
+
+    /// How often a node looks for what was left behind.
+    pub fn scan(self) -> Duration {
+        Duration::from_secs(self.of(4, 3 * 24) * 3_600)
+    }
+
+    /// One of two, by the pace.
+    pub fn of<T>(self, dense: T, quiet: T) -> T {
+        match self {
+            Self::Dense => dense,
+            Self::Quiet => quiet,
+        }
+    }
+}
+
 const KEYS: &str = r#"{"format":"area-keys-1","active":"a","keys":{"a":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
     "identity":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#;
 
@@ -112,10 +139,13 @@ pub struct Tally {
 
 pub struct World {
     pub seed: u64,
+    pub pace: Pace,
     pub dice: Dice,
     pub turns: Turns,
     pub db: Db,
     pool: SqlitePool,
+    /// Something was committed since this was looked at last.
+    pub written: Arc<AtomicBool>,
     pub clock: Clock,
     ring: KeyRing,
     http: Http,
@@ -131,6 +161,8 @@ pub struct World {
     pub mutation: Mutation,
     /// Nothing breaks any more.
     pub healed: bool,
+    /// Nothing is new any more: nobody has anything to write.
+    pub still: bool,
     /// Answers of the database are being lost.
     pub losing: bool,
     pub tally: Tally,
@@ -144,11 +176,12 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new(seed: u64, nodes: usize, mutation: Mutation) -> Self {
+    pub async fn new(seed: u64, nodes: usize, pace: Pace, mutation: Mutation) -> Self {
         let mut dice = Dice::new(seed);
-        far(|far| *far = Far::new(LISTS));
+        far(|far| *far = Far::default());
         let turns = Turns::begin();
-        let pool = pool().await;
+        let written = Arc::new(AtomicBool::new(true));
+        let pool = pool(&written).await;
         let db = Db::Sqlite { read: pool.clone(), write: pool.clone(), shared: nodes > 1 };
         migrate::migrate(&db).await.unwrap();
         Recorded::begin(&db).await;
@@ -159,10 +192,12 @@ impl World {
         sqlx::query(add).bind(user).bind(clock.now()).execute(&pool).await.unwrap();
         Self {
             seed,
+            pace,
             dice,
             turns,
             db,
             pool,
+            written,
             clock,
             ring: KeyRing::parse(KEYS).unwrap(),
             http: Http::new(NetConfig::default()).unwrap(),
@@ -177,6 +212,7 @@ impl World {
             made: 0,
             mutation,
             healed: false,
+            still: false,
             losing: false,
             tally: Tally::default(),
             goer: None,
@@ -215,9 +251,9 @@ impl World {
     /// A law was broken.
     pub fn broken(&self, what: &str) -> ! {
         let trace: Vec<&str> = self.last.iter().map(String::as_str).collect();
-        let seed = self.seed;
+        let (seed, test) = (self.seed, self.pace.of("seeds", "quiet_years"));
         panic!(
-            "seed {seed}: {what}\nthe last steps:\n{}\nrepeat it: AREA_SIM_SEED={seed} cargo test -p engine --test it simulation::seeds -- --nocapture",
+            "seed {seed}: {what}\nthe last steps:\n{}\nrepeat it: AREA_SIM_SEED={seed} cargo test -p engine --test it simulation::{test} -- --nocapture",
             trace.join("\n")
         );
     }
@@ -239,10 +275,10 @@ impl World {
             clock: self.clock.clone(),
             ring: self.ring.clone(),
             http: self.http.clone(),
-            limits: limits(),
+            limits: limits(self.pace),
             name: format!("node{at}"),
             url: None,
-            lease: LEASE,
+            lease: self.pace.lease(),
         };
         let made = Arc::new(Mutex::new(None));
         let put = Arc::clone(&made);
@@ -280,19 +316,43 @@ impl World {
     /// Time passes, for the wall clock and the monotonic one.
     pub async fn advance(&mut self, by: i64) {
         self.clock.set(self.now() + by);
+        self.tick();
         tokio::time::advance(Duration::from_micros(by.max(0) as u64)).await;
         let idle = self.idle();
         self.turns.settle(idle).await;
     }
 }
 
-async fn pool() -> SqlitePool {
+impl World {
+    /// The ticks that the clock has passed come into existence.
+    fn tick(&mut self) {
+        while !self.healed && FIRST_TICK + far(|far| far.lists[TICKS].len() as i64) * TICK_EVERY <= self.now() {
+            self.made += 1;
+            let made = Made { id: self.made, kind: self.dice.of(&KINDS) };
+            far(|far| far.lists[TICKS].push(made));
+            self.areas.iter_mut().for_each(|area| area.comes(TICKS, made));
+        }
+    }
+}
+
+async fn pool(written: &Arc<AtomicBool>) -> SqlitePool {
     let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true).statement_cache_capacity(200);
     let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-    pool.test_before_acquire(false).connect_with(options).await.unwrap()
+    let written = Arc::clone(written);
+    let pool = pool.test_before_acquire(false).after_connect(move |one, _| {
+        let written = Arc::clone(&written);
+        Box::pin(async move {
+            one.lock_handle().await?.set_commit_hook(move || {
+                written.store(true, Ordering::Relaxed);
+                true
+            });
+            Ok(())
+        })
+    });
+    pool.connect_with(options).await.unwrap()
 }
 
 /// Small limits, so that they are met.
-fn limits() -> Limits {
-    Limits { pages_per_poll: 3, failed_runs: 4, fan_out: 12, scan: Duration::from_secs(4 * 3_600), ..Limits::default() }
+fn limits(pace: Pace) -> Limits {
+    Limits { pages_per_poll: 3, failed_runs: 4, fan_out: 12, scan: pace.scan(), ..Limits::default() }
 }
