@@ -94,6 +94,11 @@ impl Step {
         }
     }
 
+    /// Whether item `index` did not fail in the end.
+    pub fn worked(&self, index: usize) -> bool {
+        self.attempts.iter().rfind(|a| a.index == Some(index)).is_some_and(|a| !a.failed())
+    }
+
     /// The number of the next attempt at item `index`, from 1.
     pub fn next_attempt(&self, index: Option<usize>) -> u32 {
         self.attempts.iter().filter(|a| a.index == index && a.failed()).map(|a| a.number).max().unwrap_or(0) + 1

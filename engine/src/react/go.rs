@@ -162,7 +162,6 @@ impl Going<'_> {
         }
         for (index, item) in items.iter().enumerate().skip(done) {
             match self.item(step, Some((index, item))).await {
-                Stepped::On if self.detail.step(&step.id).state == StepState::Failed => return Stepped::On,
                 Stepped::On => {}
                 other => return other,
             }
@@ -172,7 +171,9 @@ impl Going<'_> {
                 return Stepped::Refused(refused);
             }
         }
-        self.detail.step(&step.id).state = StepState::Done;
+        let record = self.detail.step(&step.id);
+        let worked = items.is_empty() || (0..items.len()).any(|index| record.worked(index));
+        record.state = if worked { StepState::Done } else { StepState::Failed };
         Stepped::On
     }
 
@@ -276,8 +277,17 @@ impl Going<'_> {
         self.gave_up(step, index, why)
     }
 
-    fn gave_up(&mut self, step: &Step, _index: Option<usize>, why: String) -> Stepped {
-        self.detail.step(&step.id).state = StepState::Failed;
+    /// Of a list, an item that failed gives nothing, and the next one is tried: what is done follows from how many outputs there are.
+    fn gave_up(&mut self, step: &Step, index: Option<usize>, why: String) -> Stepped {
+        let record = self.detail.step(&step.id);
+        match (index, step.on_error, record.output.as_array_mut()) {
+            (Some(_), OnError::Continue, Some(list)) => {
+                list.push(Value::Null);
+                record.wake_at = None;
+                return Stepped::On;
+            }
+            _ => record.state = StepState::Failed,
+        }
         match step.on_error {
             OnError::Continue => Stepped::On,
             OnError::Stop => Stepped::Over(RunState::Failed, format!("step `{}`: {why}", step.id)),

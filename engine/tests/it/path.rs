@@ -175,6 +175,48 @@ async fn a_failed_step_is_tried_again_with_the_same_key_and_what_succeeded_is_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_item_of_a_list_that_fails_gives_nothing_and_the_next_ones_are_tried() {
+    for test in databases().await {
+        let name = format!("each-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let send = |more: Value| {
+            let mut step = json!({"service": "script", "name": "send", "data": {"world": name}});
+            engine::area::document::merge_patch(&mut step, &more);
+            step
+        };
+        let steps = json!([
+            send(
+                json!({"id": "each", "for_each": "event.parts", "on_error": "continue", "data": {"text": "{{ item }}"}})
+            ),
+            send(json!({"id": "last", "data": {"text": "{{ steps.each }}"}}))
+        ]);
+        let id = stage.create(area(&name, json!({"reactions": steps}))).await;
+        stage.joined(id).await;
+        let why = "bad item";
+        world(&name, |w| {
+            w.refusals = vec![Fault::rejected(why)];
+            w.items.push(json!({"id": 1, "text": "t1", "parts": ["a", "b", "c"]}));
+        });
+        let got = stage.received(&name, 4).await;
+        let texts: Vec<&Value> = got.iter().map(|(_, params)| &params["text"]).collect();
+        let given = json!([null, {"echo": "b"}, {"echo": "c"}]);
+        assert_eq!(texts, [&json!("a"), &json!("b"), &json!("c"), &given], "{name}");
+        let mut run = None;
+        stage
+            .until("the run is done", async || {
+                run = history::runs(&test.db, stage.user, id, None, None, 1).await.unwrap().pop();
+                run.as_ref().is_some_and(|run| run.state == "done")
+            })
+            .await;
+        let detail: Value = serde_json::from_str(&run.unwrap().detail.unwrap()).unwrap();
+        let told = &detail["steps"][0];
+        assert_eq!((&told["state"], &told["output"]), (&json!("done"), &given), "{name}");
+        assert_eq!(told["attempts"][0]["fault"], why, "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_fires_and_a_delivery_id_is_taken_once() {
     for test in databases().await {
         let name = format!("hook-{}", test.label);
