@@ -264,7 +264,7 @@ impl Newborn<'_, '_> {
         let no = self.watcher.plan.no;
         let born: Vec<RunId> = self.births.heads.iter().filter(|head| head.area == no).map(|head| head.run).collect();
         for run in goes.iter().copied().chain(born) {
-            self.end(run, RunState::Cancelled, "a newer run took its place");
+            self.end(run, RunState::Cancelled, crate::react::REPLACED);
         }
     }
 
@@ -320,7 +320,8 @@ impl Newborn<'_, '_> {
     fn queue(&mut self, run: RunId, due: Micros, held: bool, detail: Option<Detail>) {
         let plan = &self.watcher.plan;
         let at_once = crate::react::at_once(plan.policy.order);
-        self.births.heads.push(Head { run, area: plan.no, user: plan.user, part: self.scene.part, due, at_once, held });
+        let (user, part, restarts) = (plan.user, self.scene.part, plan.policy.order == Order::Restart);
+        self.births.heads.push(Head { run, area: plan.no, user, part, due, at_once, held, restarts });
         if held {
             return;
         }

@@ -87,7 +87,11 @@ async fn let_go(engine: &Engine, head: Head, row: Arc<RunRow>, proof: Proof) -> 
     }
     let (id, state, due_at) = (row.id, RunState::Ready, engine.clock.micros());
     let update = RunUpdate { id, state, reason: None, due_at, ended_at: None, detail: None };
-    engine.ledger.commit(Unit { proof: Some(proof), updates: vec![update], ..Unit::default() }).await?;
+    let mut updates = if head.restarts { engine.replaced_by(head) } else { Vec::new() };
+    let older: Vec<crate::ids::RunId> = updates.iter().map(|update| update.id).collect();
+    updates.push(update);
+    engine.ledger.commit(Unit { proof: Some(proof), updates, ..Unit::default() }).await?;
+    older.into_iter().for_each(|run| engine.run_superseded(run));
     let rows = crate::store::work::runs(&engine.db, &[head.run]).await.map_err(|_| Refused::Away)?;
     Ok(rows.into_iter().next().map(Arc::new))
 }

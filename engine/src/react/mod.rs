@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Micros;
 use crate::ids::RunId;
 use crate::intake::Births;
-use crate::ledger::{RunState, Unit};
+use crate::ledger::{RunState, RunUpdate, Unit};
 use crate::node::{Engine, lock};
 use crate::policy::Order;
 use crate::store::work::{self, OpenRun, RunRow};
@@ -30,6 +30,9 @@ const FORGOTTEN: Micros = 10_000_000;
 const FORGOTTEN_A_PAGE: i64 = 1_000;
 /// Bodies of runs that were just born, kept so that they need not be read back.
 const FRESH: usize = 8_192;
+
+/// Why a run was ended by a newer one.
+pub const REPLACED: &str = "a newer run took its place";
 
 /// What a run that was just born needs: the same as its row.
 pub type Fresh = Arc<RunRow>;
@@ -51,7 +54,7 @@ pub(crate) async fn start_what_may_go(engine: &Arc<Engine>) -> Micros {
     loop {
         let now = engine.clock.micros();
         let mut heads: Vec<Head> = Vec::new();
-        let next_due = {
+        let (next_due, let_go) = {
             let mut queue = lock(&engine.queue);
             while heads.len() < BATCH && queue.going() < engine.limits.runs_at_once {
                 let Some(head) = queue.next(now) else { break };
@@ -59,12 +62,30 @@ pub(crate) async fn start_what_may_go(engine: &Arc<Engine>) -> Micros {
                 lock(&engine.going).insert(head.run, CancellationToken::new());
                 heads.push(head);
             }
-            queue.next_due().unwrap_or(Micros::MAX)
+            (queue.next_due().unwrap_or(Micros::MAX), queue.take_let_go())
         };
+        for head in let_go {
+            let node = Arc::clone(engine);
+            engine.spawn(async move { take_place(&node, head).await });
+        }
         if heads.is_empty() {
             return next_due;
         }
         start(engine, heads).await;
+    }
+}
+
+/// Ends the older runs of an AREA whose newest one takes their place.
+async fn take_place(engine: &Arc<Engine>, head: Head) {
+    let Some(proof) = engine.leases.proof(head.part) else { return };
+    let updates = engine.replaced_by(head);
+    let older: Vec<RunId> = updates.iter().map(|update| update.id).collect();
+    if older.is_empty() {
+        return;
+    }
+    match engine.ledger.commit_surely(Unit { proof: Some(proof), updates, ..Unit::default() }).await {
+        Ok(()) => older.into_iter().for_each(|run| engine.run_superseded(run)),
+        Err(refused) => tracing::debug!(%refused, run = %head.run, "a run did not take its place"),
     }
 }
 
@@ -111,11 +132,11 @@ pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
         let now = engine.clock.micros();
         let mut orders = std::collections::HashMap::new();
         for run in page {
-            let at_once = match orders.get(&run.area_no) {
-                Some(at_once) => *at_once,
-                None => *orders.entry(run.area_no).or_insert(engine.at_once(run.area_no).await?),
+            let order = match orders.get(&run.area_no) {
+                Some(order) => *order,
+                None => *orders.entry(run.area_no).or_insert(engine.order_of(run.area_no).await?),
             };
-            lock(&engine.queue).put(head_of(&run, at_once, now), now);
+            lock(&engine.queue).put(head_of(&run, order, now), now);
         }
         engine.queue_changed.notify_one();
         if !full {
@@ -124,12 +145,13 @@ pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
     }
 }
 
-fn head_of(run: &OpenRun, at_once: u32, now: Micros) -> Head {
+fn head_of(run: &OpenRun, order: Order, now: Micros) -> Head {
     // Ready is ready, whatever the clock said when it was born.
     let ready = run.state == RunState::Ready.as_str();
     let due = if ready { run.due_at.min(now) } else { run.due_at };
     let held = run.state == RunState::Held.as_str();
-    Head { run: run.id, area: run.area_no, user: run.user_id, part: run.part, due, at_once, held }
+    let (at_once, restarts) = (at_once(order), order == Order::Restart);
+    Head { run: run.id, area: run.area_no, user: run.user_id, part: run.part, due, at_once, held, restarts }
 }
 
 /// Queues runs that are long due and that nobody here knows: a commit whose answer was lost, a wake that was. A page at a time;
@@ -154,9 +176,9 @@ pub async fn find_forgotten(engine: &Arc<Engine>, after: (i64, Micros, RunId)) -
 pub async fn take_in(engine: &Arc<Engine>, run: RunId) {
     match work::open_run(&engine.db, run).await {
         Ok(Some(run)) => {
-            let Ok(at_once) = engine.at_once(run.area_no).await else { return };
+            let Ok(order) = engine.order_of(run.area_no).await else { return };
             let now = engine.clock.micros();
-            let head = head_of(&run, at_once, now);
+            let head = head_of(&run, order, now);
             let mut queue = lock(&engine.queue);
             queue.put(head, now);
             queue.move_to(run.id, head.due, now);
@@ -243,16 +265,31 @@ impl Engine {
         lock(&self.queue).runs_of(area, self.clock.micros())
     }
 
-    async fn at_once(&self, area: crate::ids::AreaNo) -> sqlx::Result<u32> {
+    async fn order_of(&self, area: crate::ids::AreaNo) -> sqlx::Result<Order> {
         let plan = self.plans.current(area).await?;
-        Ok(plan.map_or(1, |plan| at_once(plan.policy.order)))
+        Ok(plan.map_or(Order::Queued, |plan| plan.policy.order))
+    }
+
+    /// What ends the AREA's runs that go or wait and are older than this one, which takes their place.
+    fn replaced_by(&self, head: Head) -> Vec<RunUpdate> {
+        let now = self.clock.micros();
+        let older = self.open_runs_of(head.area).into_iter().filter(|run| *run < head.run);
+        let end = |id| RunUpdate {
+            id,
+            state: RunState::Cancelled,
+            reason: Some(REPLACED.to_owned()),
+            due_at: now,
+            ended_at: Some(now),
+            detail: None,
+        };
+        older.map(end).collect()
     }
 
     /// Ends a run of a deleted AREA, or one that can never go.
     pub(crate) async fn end_run(&self, head: Head, state: RunState, why: &str) {
         let now = self.clock.micros();
         if let Some(proof) = self.leases.proof(head.part) {
-            let update = crate::ledger::RunUpdate {
+            let update = RunUpdate {
                 id: head.run,
                 state,
                 reason: Some(why.to_owned()),

@@ -23,6 +23,8 @@ pub struct Head {
     pub at_once: u32,
     /// A policy holds it until it is due.
     pub held: bool,
+    /// It takes the place of the AREA's older runs when it is let go.
+    pub restarts: bool,
 }
 
 /// The queue of this node's partitions.
@@ -36,6 +38,7 @@ pub struct Queue {
     areas: HashMap<AreaNo, Area>,
     going: HashSet<RunId>,
     parts: HashMap<i64, usize>,
+    let_go: Vec<Head>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +68,7 @@ impl Queue {
             areas: HashMap::new(),
             going: HashSet::new(),
             parts: HashMap::new(),
+            let_go: Vec::new(),
         }
     }
 
@@ -107,6 +111,11 @@ impl Queue {
             self.forget_idle(user);
         }
         None
+    }
+
+    /// The heads that were let go since this was asked last, and that take the place of older ones.
+    pub fn take_let_go(&mut self) -> Vec<Head> {
+        std::mem::take(&mut self.let_go)
     }
 
     /// The run is over.
@@ -227,9 +236,16 @@ impl Queue {
         if head.due > now {
             self.waits.insert((head.due, head.run));
         } else {
-            self.areas.entry(head.area).or_default().ready.insert(head.run);
-            self.list(head);
+            self.ready(head);
         }
+    }
+
+    fn ready(&mut self, head: Head) {
+        if head.held && head.restarts {
+            self.let_go.push(head);
+        }
+        self.areas.entry(head.area).or_default().ready.insert(head.run);
+        self.list(head);
     }
 
     /// Lists the AREA with its user, and the user for a turn.
@@ -253,8 +269,7 @@ impl Queue {
             }
             self.waits.pop_first();
             if let Some(head) = self.heads.get(&run).copied() {
-                self.areas.entry(head.area).or_default().ready.insert(run);
-                self.list(head);
+                self.ready(head);
             }
         }
     }
@@ -299,7 +314,7 @@ mod tests {
 
     fn head(run: i64, area: i64, user: u128, due: Micros, at_once: u32) -> Head {
         let user = UserId(uuid::Uuid::from_u128(user));
-        Head { run: RunId(run), area: AreaNo(area), user, part: 0, due, at_once, held: false }
+        Head { run: RunId(run), area: AreaNo(area), user, part: 0, due, at_once, held: false, restarts: false }
     }
 
     fn drain(queue: &mut Queue, now: Micros) -> Vec<i64> {

@@ -217,6 +217,37 @@ async fn an_item_of_a_list_that_fails_gives_nothing_and_the_next_ones_are_tried(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_held_takes_the_place_of_the_one_that_goes() {
+    for test in databases().await {
+        let name = format!("restart-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({"policy": {"order": "restart", "debounce": "15s"}}))).await;
+        stage.joined(id).await;
+        let (open, gate) = tokio::sync::watch::channel(false);
+        world(&name, |w| {
+            w.gate = Some(gate);
+            w.items.push(item(1));
+        });
+        stage.received(&name, 1).await;
+        // The first one's call is not answered; the second one is held, and goes when it is due.
+        world(&name, |w| w.items.push(item(2)));
+        let got = stage.received(&name, 2).await;
+        assert_eq!(got[1].1["text"], "t2", "{name}");
+        open.send(true).unwrap();
+        let mut told = Vec::new();
+        stage
+            .until("the second one is done, the first one was cancelled", async || {
+                let runs = history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+                told = runs.into_iter().map(|run| (run.state, run.reason.unwrap_or_default())).collect();
+                told[0].0 == "done"
+            })
+            .await;
+        assert_eq!(told[1], ("cancelled".into(), "a newer run took its place".into()), "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_fires_and_a_delivery_id_is_taken_once() {
     for test in databases().await {
         let name = format!("hook-{}", test.label);
