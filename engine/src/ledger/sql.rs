@@ -48,9 +48,10 @@ pub const MOVES: Batch = batch!([0 id bigint, 1 version bigint, 2 cursor text]
 /// Stores the policies' state.
 pub const POLICIES: Batch = batch!([0 area bigint, 1 policy text]
     "UPDATE areas SET policy = v.policy FROM v WHERE areas.no = v.area");
-/// Completes baselines.
+/// Completes baselines. What was there already is asked for once: not again when its user resumes it.
 pub const JOINS: Batch = batch!([0 area bigint, 1 version bigint, 2 joined_at bigint, 3 mark bigint]
-    "UPDATE areas SET joined_at = v.joined_at, mark = COALESCE(v.mark, areas.mark)
+    "UPDATE areas SET joined_at = v.joined_at, has_joined = TRUE,
+     mark = COALESCE(CASE WHEN areas.has_joined THEN NULL ELSE v.mark END, areas.mark)
      FROM v WHERE areas.no = v.area AND areas.version = v.version AND areas.joined_at IS NULL");
 /// Stores health that changed.
 pub const HEALTH: Batch = batch!([0 id bigint, 1 health text]

@@ -35,6 +35,7 @@ const ADD: &str = "INSERT INTO areas (no, id, user_id, name, state, revision, ve
      silent_at, applied, created_at, updated_at) VALUES ($1, $2, $3, $4, 'active', 1, 1, $5, $6, $7, $8, $9, $10, $11, $11)";
 const EDIT: &str = "UPDATE areas SET name = $4, revision = $5, body = $6, source_id = $7, every_us = $8,
      joined_at = CASE WHEN $9 THEN $10 ELSE joined_at END, mark = CASE WHEN $9 THEN NULL ELSE mark END,
+     has_joined = CASE WHEN $9 THEN FALSE ELSE has_joined END,
      silent_at = CASE WHEN $11 THEN $12 ELSE silent_at END, updated_at = $13, version = version + 1
      WHERE user_id = $1 AND id = $2 AND version = $3";
 const SET_STATE: &str = "UPDATE areas SET state = $4, reason = NULL, failures = 0, failing_at = NULL, silent_at = $5,

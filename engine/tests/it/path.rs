@@ -248,6 +248,29 @@ async fn a_run_that_was_held_takes_the_place_of_the_one_that_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_during_its_users_pause_is_skipped_also_by_an_area_that_asked_for_what_was_there() {
+    for test in databases().await {
+        let name = format!("backfill-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        world(&name, |w| w.items = vec![item(1), item(2)]);
+        let id = stage.create(area(&name, json!({"action": {"backfill": true}}))).await;
+        stage.received(&name, 2).await;
+        stage.joined(id).await;
+        let changed = stage.engine.desk().pause(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&changed).await;
+        world(&name, |w| w.items.push(item(3)));
+        let changed = stage.engine.desk().resume(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&changed).await;
+        stage.joined(id).await;
+        world(&name, |w| w.items.push(item(4)));
+        let got = stage.received(&name, 3).await;
+        let texts: Vec<&str> = got.iter().map(|(_, p)| p["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["t1", "t2", "t4"], "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_fires_and_a_delivery_id_is_taken_once() {
     for test in databases().await {
         let name = format!("hook-{}", test.label);

@@ -43,6 +43,8 @@ pub struct Area {
     /// A change of it is under way: what comes now may be decided before or after it.
     pub changing: bool,
     pub deleted: bool,
+    /// It joined what it watches now: what was there already is not asked for again.
+    pub has_joined: bool,
     /// Keys that must have exactly one fate, with their source.
     pub must: BTreeSet<(i64, String)>,
     /// Keys of items that were old when it joined, or came while its user had paused it.
@@ -55,7 +57,17 @@ impl Area {
     pub fn new(number: usize, doc: Value) -> Self {
         let id = AreaId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + number as u128));
         let (must, must_not) = (BTreeSet::new(), BTreeSet::new());
-        Self { id, row: None, doc, changing: false, deleted: false, must, must_not, docs: BTreeMap::new() }
+        Self {
+            id,
+            row: None,
+            doc,
+            changing: false,
+            deleted: false,
+            has_joined: false,
+            must,
+            must_not,
+            docs: BTreeMap::new(),
+        }
     }
 
     /// The list that it watches; `None`: a hook.
@@ -108,6 +120,7 @@ impl Area {
             self.doc = serde_json::from_str(&row.body).unwrap();
             self.docs.insert(row.revision, self.doc.clone());
         }
+        self.has_joined |= row.as_ref().is_some_and(|row| row.joined_at.is_some());
         self.row = row;
     }
 }

@@ -434,6 +434,8 @@ impl World {
             area.unsettled(&self.recorded);
         }
         area.changing = true;
+        area.has_joined &= !moves;
+        let backfill = backfill && !area.has_joined;
         if let (true, Some(list)) = (rejoins && !backfill, list) {
             far(|far| area.joins(list, &far.lists[list], &self.recorded));
         }
