@@ -15,7 +15,8 @@ pub async fn write(db: &Db, units: &[&Unit], repeated: bool) -> sqlx::Result<Vec
     let mut tx = Tx::begin(db).await?;
     let seen = Seen::look(&mut tx, units, repeated).await?;
     let answers: Vec<_> = units.iter().map(|unit| seen.judge(unit)).collect();
-    let standing: Vec<&Unit> = units.iter().zip(&answers).filter(|(_, a)| a.is_ok()).map(|(u, _)| *u).collect();
+    let open = units.iter().zip(&answers).filter(|(unit, answer)| answer.is_ok() && !seen.has(unit));
+    let standing: Vec<&Unit> = open.map(|(unit, _)| *unit).collect();
     if !standing.is_empty() {
         insert(&mut tx, &standing, &seen).await?;
         crate::crash::point("ledger.before_commit");
@@ -32,6 +33,7 @@ struct Seen {
     lost: HashSet<Proof>,
     stale: HashSet<(i64, i64)>,
     let_go: HashSet<i64>,
+    born: HashSet<i64>,
     recorded: HashMap<(i64, String), i64>,
     cursors: HashMap<i64, (i64, Option<String>)>,
 }
@@ -51,6 +53,9 @@ impl Seen {
         // One that is let go in this very batch takes nothing any more.
         let let_go = units.iter().flat_map(|u| &u.updates).filter(|update| update.state == RunState::Ready);
         seen.let_go.extend(let_go.map(|update| update.id.0));
+        let first = units.iter().filter(|_| repeated).filter_map(|u| u.runs.first());
+        let rows = read::<(i64,)>(tx, sql::BORN, first.map(|run| (run.id.0,))).await?;
+        seen.born = rows.into_iter().map(|(run,)| run).collect();
         let keys = units.iter().flat_map(|u| &u.events).filter(|e| repeated || !e.fresh);
         let rows = read::<(i64, i64, String)>(tx, sql::RECORDED, keys.map(|e| (e.source.0, &e.key))).await?;
         seen.recorded = rows.into_iter().map(|(id, source, key)| ((source, key), id)).collect();
@@ -60,7 +65,17 @@ impl Seen {
         Ok(seen)
     }
 
+    /// Whether a unit was committed and only the answer was lost. What it rested on may have changed since: that is no reason to
+    /// decide again what stands.
+    fn has(&self, unit: &Unit) -> bool {
+        unit.runs.first().is_some_and(|run| self.born.contains(&run.id.0))
+            || unit.events.first().is_some_and(|event| self.recorded(event) == Some(event.id.0))
+    }
+
     fn judge(&self, unit: &Unit) -> Result<(), Refused> {
+        if self.has(unit) {
+            return Ok(());
+        }
         if unit.proof.is_some_and(|p| self.lost.contains(&p)) {
             return Err(Refused::Lost);
         }
