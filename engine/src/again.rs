@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::history::{self, RunView};
 use crate::ids::{AreaId, EventId, RunId, UserId};
-use crate::intake::body_text;
+use crate::intake::stored;
 use crate::ledger::{NewEvent, NewRun, Refused, RunState, Unit};
 use crate::node::{Engine, Wake};
 use crate::react::detail::{Detail, Kind, StepState};
@@ -136,7 +136,7 @@ pub async fn test(engine: &Arc<Engine>, user: UserId, area: AreaId, with: With) 
                 id: event,
                 source: row.source_id,
                 key: format!("test:{event}"),
-                body: body_text(&body, engine.limits.item_bytes).map_err(AgainError::Event)?,
+                body: stored(body, engine.limits.item_bytes).map_err(AgainError::Event)?.1,
                 at: Some(engine.clock.micros()),
                 fresh: true,
                 undecided: None,

@@ -102,9 +102,9 @@ async fn decide(
     (id, text, direct): (EventId, &str, bool),
 ) -> Result<(), Refused> {
     let area = watcher.plan.no;
-    let body: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let body = Arc::new(serde_json::from_str(text).unwrap_or_default());
     let scene = Scene { part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: usize::MAX };
-    let arrival = Arrival { only_area: Some(area), direct, late: true, ..Arrival::new(id, &body, text) };
+    let arrival = Arrival { only_area: Some(area), direct, late: true, ..Arrival::new(id, &body) };
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
     let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
     let mut unit = Unit { proof: Some(proof), marks: vec![(area, Some(id))], ..births.unit() };

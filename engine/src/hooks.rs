@@ -12,7 +12,7 @@ use crate::ledger::{NewEvent, Refused, Unit};
 use crate::node::{Engine, Wake, lock};
 use crate::on;
 use crate::plans::Watchers;
-use crate::port::{FeedKind, HookCx, HookItem, HookRefusal};
+use crate::port::{FeedKind, HookCx, HookRefusal};
 use crate::store::areas::AreaState;
 use crate::store::work;
 
@@ -81,8 +81,8 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
             Err(HookRefusal::Malformed(why)) => return HookAnswer::Malformed(why),
             Err(HookRefusal::Handshake(text)) => return HookAnswer::Handshake(text),
         };
-        let text = match intake::body_text(&item.body, engine.limits.item_bytes) {
-            Ok(text) => text,
+        let body = match intake::stored(item.body, engine.limits.item_bytes) {
+            Ok(body) => body,
             Err(why) => return HookAnswer::Malformed(why),
         };
         if lock(&engine.queue).len() >= engine.limits.backlog {
@@ -90,7 +90,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
         }
         let paused = watcher.state == AreaState::Paused;
         crate::crash::point("hook.before_record");
-        let recorded = record(engine, source, (part, ours), &watchers, (item, text)).await;
+        let recorded = record(engine, source, (part, ours), &watchers, item.key, body).await;
         crate::crash::point("hook.recorded");
         match recorded {
             Ok(event) if paused => return HookAnswer::Dropped(event),
@@ -133,15 +133,16 @@ async fn record(
     source: SourceId,
     (part, ours): (i64, bool),
     watchers: &Watchers,
-    (item, text): (HookItem, String),
+    key: Option<String>,
+    (body, text): (Arc<serde_json::Value>, String),
 ) -> Result<EventId, Refused> {
     let id = EventId(engine.ids.next());
-    let item = if crate::crash::without("hook.key") { HookItem { key: None, ..item } } else { item };
+    let key = key.filter(|_| !crate::crash::without("hook.key"));
     let mut event = NewEvent {
         id,
         source,
-        fresh: item.key.is_none(),
-        key: item.key.map_or_else(|| format!("#{id}"), |key| intake::clean(&key)),
+        fresh: key.is_none(),
+        key: key.map_or_else(|| format!("#{id}"), |key| intake::clean(&key)),
         body: text,
         at: None,
         undecided: None,
@@ -157,7 +158,7 @@ async fn record(
     };
     let scene =
         Scene { part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: engine.limits.fan_out };
-    let arrival = Arrival::new(id, &item.body, &event.body);
+    let arrival = Arrival::new(id, &body);
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
     if births.mark.is_some() {
         (event.undecided, event.mark) = (Some(part), births.mark);
@@ -204,7 +205,7 @@ pub async fn decide_undecided(engine: &Arc<Engine>, part: i64) {
 }
 
 async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) -> Result<(), Refused> {
-    let body: serde_json::Value = serde_json::from_str(&event.body).unwrap_or_default();
+    let body = Arc::new(serde_json::from_str(&event.body).unwrap_or_default());
     let (mut mark, mut tries) = (event.mark, 0);
     loop {
         let (watchers, _turn) = engine.plans.decided_by(event.source_id).await.map_err(|_| Refused::Away)?;
@@ -220,7 +221,7 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
             mark,
             only_area: event.only_area,
             direct: event.only_area.is_some(),
-            ..Arrival::new(event.id, &body, &event.body)
+            ..Arrival::new(event.id, &body)
         };
         let mut births = intake::decide(&watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
         let rest: Option<AreaNo> = births.mark;

@@ -1,6 +1,8 @@
 //! Decides which runs are born of which events. Pure: who watches, what arrived and the time go in; runs, their policies' new state
 //! and the heads for the queue come out. Nothing here waits, reads or writes.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::clock::Micros;
@@ -21,10 +23,8 @@ use crate::template::Scope;
 pub struct Arrival<'a> {
     /// Its id.
     pub id: EventId,
-    /// Its body.
-    pub body: &'a Value,
     /// Its body, as it is stored.
-    pub text: &'a str,
+    pub body: &'a Arc<Value>,
     /// How many AREAs stand before it in the chain of causes.
     pub depth: i64,
     /// The last AREA that was decided already.
@@ -39,8 +39,8 @@ pub struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     /// An event for everybody who watches.
-    pub fn new(id: EventId, body: &'a Value, text: &'a str) -> Self {
-        Self { id, body, text, depth: 0, mark: None, only_area: None, direct: false, late: false }
+    pub fn new(id: EventId, body: &'a Arc<Value>) -> Self {
+        Self { id, body, depth: 0, mark: None, only_area: None, direct: false, late: false }
     }
 }
 
@@ -107,7 +107,7 @@ pub fn decide(
     open: &dyn Fn(AreaNo) -> Vec<RunId>,
 ) -> Births {
     let mut births = Births::default();
-    let mut previous = None;
+    let mut previous: Option<&Value> = None;
     for arrival in arrivals {
         for watcher in &watchers.all {
             if births.runs.len() >= scene.fan_out && arrivals.len() == 1 {
@@ -335,23 +335,27 @@ impl Newborn<'_, '_> {
             state: RunState::Ready.as_str().to_owned(),
             reason: None,
             detail: detail.and_then(|d| d.text()),
-            body: Some(self.arrival.text.to_owned()),
+            body: None,
+            event: Some(Arc::clone(self.arrival.body)),
             depth: Some(self.arrival.depth),
         });
     }
 }
 
-/// An event's body as it is stored: JSON text without U+0000, which PostgreSQL cannot keep.
-pub fn body_text(body: &Value, most: usize) -> Result<String, String> {
+/// An event's body as it is stored, and its text: JSON without U+0000, which PostgreSQL cannot keep. What is read back from the text
+/// is equal to the value: a run is the same whether it goes at once or after a restart.
+pub fn stored(body: Value, most: usize) -> Result<(Arc<Value>, String), String> {
     let text = body.to_string();
     if text.len() > most {
         return Err(format!("it has {} bytes; the limit is {most}", text.len()));
     }
     // serde_json writes U+0000 as this escape; a text that says the escape literally is only looked at in vain.
     if text.contains("\\u0000") {
-        return Ok(without_nul(body).to_string());
+        let body = without_nul(&body);
+        let text = body.to_string();
+        return Ok((Arc::new(body), text));
     }
-    Ok(text)
+    Ok((Arc::new(body), text))
 }
 
 fn without_nul(value: &Value) -> Value {
@@ -366,4 +370,34 @@ fn without_nul(value: &Value) -> Value {
 /// Text without U+0000: it becomes U+FFFD.
 pub fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_number_is_read_back_as_it_was_recorded(number in any::<f64>(), text in "-?[1-9][0-9]{0,19}\\.[0-9]{1,20}(e-?[0-9]{1,2})?") {
+            for given in [json!(number), serde_json::from_str(&text).unwrap()] {
+                let (body, text) = stored(json!({ "n": given }), 1_000).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), &*body);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_text_cannot_keep_is_replaced_in_the_value_too() {
+        let (body, text) = stored(json!({ "a\u{0}": ["\u{0}b", "\\u0000"] }), 1_000).unwrap();
+        assert_eq!(*body, json!({ "a\u{fffd}": ["\u{fffd}b", "\\u0000"] }));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), *body);
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_refused_with_its_size() {
+        assert_eq!(stored(json!("abc"), 4), Err("it has 5 bytes; the limit is 4".to_owned()));
+    }
 }

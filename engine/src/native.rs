@@ -108,7 +108,7 @@ impl OwnAreas<'_> {
             id,
             source: row.source_id,
             key: format!("run:{key}"),
-            body: crate::intake::body_text(event, self.engine.limits.item_bytes).map_err(Fault::rejected)?,
+            body: crate::intake::stored(event.clone(), self.engine.limits.item_bytes).map_err(Fault::rejected)?.1,
             at: Some(self.engine.clock.micros()),
             fresh: false,
             undecided: Some(part),

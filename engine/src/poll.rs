@@ -237,11 +237,10 @@ fn decide(
     // More births than one commit may hold: the events are recorded, and decided one by one in pages.
     let crowded = watchers.all.len().saturating_mul(items.len()) > engine.limits.fan_out;
     let undecided = (crowded && !taken.baseline).then_some(row.part);
-    let events = events(engine, row.id, items, undecided)?;
+    let (events, bodies) = events(engine, row.id, items, undecided)?;
     let mut births = Births::default();
     if undecided.is_none() {
-        let arrivals: Vec<Arrival<'_>> =
-            events.iter().zip(items).map(|(e, item)| Arrival::new(e.id, &item.body, &e.body)).collect();
+        let arrivals: Vec<Arrival<'_>> = events.iter().zip(&bodies).map(|(e, body)| Arrival::new(e.id, body)).collect();
         let (part, now) = (row.part, engine.clock.micros());
         let scene = Scene { part, now, baseline: taken.baseline, ids: &engine.ids, fan_out: usize::MAX };
         births = intake::decide(watchers, &arrivals, &scene, &|area| engine.open_runs_of(area));
@@ -263,12 +262,17 @@ fn join(watcher: &Watcher, version: i64, at: Micros) -> Option<Join> {
     (watcher.version == version).then_some(Join { area: watcher.plan.no, version, at, mark })
 }
 
-/// The items as they are recorded.
-fn events(engine: &Engine, source: SourceId, items: &[Item], undecided: Option<i64>) -> Result<Vec<NewEvent>, Fault> {
+/// The items as they are recorded, and their bodies.
+fn events(
+    engine: &Engine,
+    source: SourceId,
+    items: &[Item],
+    undecided: Option<i64>,
+) -> Result<(Vec<NewEvent>, Vec<Arc<Value>>), Fault> {
     let event = |item: &Item| {
-        let body = intake::body_text(&item.body, engine.limits.item_bytes)
+        let (value, body) = intake::stored(item.body.clone(), engine.limits.item_bytes)
             .map_err(|why| Fault::rejected(format!("item `{}`: {why}", crate::text::cut(&item.key, 80))))?;
-        Ok(NewEvent {
+        let event = NewEvent {
             id: crate::ids::EventId(engine.ids.next()),
             source,
             key: intake::clean(&item.key),
@@ -279,7 +283,8 @@ fn events(engine: &Engine, source: SourceId, items: &[Item], undecided: Option<i
             mark: None,
             only_area: None,
             depth: 0,
-        })
+        };
+        Ok((event, value))
     };
     items.iter().map(event).collect()
 }

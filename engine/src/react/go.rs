@@ -60,14 +60,14 @@ pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
         Ok(None) => return engine.run_ended(head.run),
         Err(_) => return engine.run_let_go(head),
     };
-    let event = match event_of(engine, &row).await {
+    let detail = Detail::parse(row.detail.as_deref());
+    let event = match event_of(engine, &row, &detail).await {
         Ok(Some(event)) => event,
         Ok(None) => return engine.end_run(head, RunState::Failed, "the event is no longer kept").await,
         Err(_) => return engine.run_let_go(head),
     };
     let born = if crate::crash::without("run.birth") { engine.clock.micros() } else { born_at(row.id.0) };
     let scope = Scope::new(&event, &plan.id.to_string(), &plan.name, from_micros(born));
-    let detail = Detail::parse(row.detail.as_deref());
     let mut going = Going { engine, head, row: &row, plan: &plan, detail, proof, born, scope };
     let Some(ended) = lock(&engine.going).get(&head.run).cloned() else { return };
     let after = tokio::select! {
@@ -97,14 +97,14 @@ async fn let_go(engine: &Engine, head: Head, row: Arc<RunRow>, proof: Proof) -> 
 }
 
 /// The event's body; of a digest, all its events in a list.
-async fn event_of(engine: &Engine, row: &RunRow) -> sqlx::Result<Option<Value>> {
-    let detail = Detail::parse(row.detail.as_deref());
+async fn event_of(engine: &Engine, row: &RunRow, detail: &Detail) -> sqlx::Result<Option<Arc<Value>>> {
     if detail.events.is_empty() {
-        return Ok(row.body.as_deref().and_then(|body| serde_json::from_str(body).ok()));
+        let read = || row.body.as_deref().and_then(|body| serde_json::from_str(body).ok().map(Arc::new));
+        return Ok(row.event.clone().or_else(read));
     }
     let bodies = crate::store::work::bodies(&engine.db, &detail.events).await?;
     let events: Vec<Value> = bodies.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
-    Ok(Some(serde_json::json!({ "count": events.len(), "events": events })))
+    Ok(Some(Arc::new(serde_json::json!({ "count": events.len(), "events": events }))))
 }
 
 impl Going<'_> {

@@ -1,5 +1,8 @@
 //! What the owner of a partition reads: its sources, its open runs, its undecided events, and the bodies of what is about to go.
 
+use std::sync::Arc;
+
+use serde_json::Value;
 use sqlx::FromRow;
 
 use super::Db;
@@ -93,6 +96,9 @@ pub struct RunRow {
     pub body: Option<String>,
     /// How many AREAs stand before the event in the chain of causes.
     pub depth: Option<i64>,
+    /// The event's body where it was not read back: the run was just born here.
+    #[sqlx(skip)]
+    pub event: Option<Arc<Value>>,
 }
 
 /// An event whose decision is open.
