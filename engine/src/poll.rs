@@ -30,7 +30,7 @@ const LAST_AT: &str =
 struct Went {
     items: usize,
     answer: String,
-    cursor: Option<String>,
+    cursor: Option<Value>,
 }
 
 /// Polls `row`'s source and puts it back into the schedule.
@@ -53,7 +53,7 @@ pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
                 record_health(engine, &row, None).await;
             }
             engine.answered(row.id, went.answer);
-            (next_instant(engine, &row, feed, went.cursor.as_deref(), now), 0, went.items)
+            (next_instant(engine, &row, feed, went.cursor.as_ref(), now), 0, went.items)
         }
         Err(Stopped::Fault(fault)) => (Some(failed(engine, &row, &fault, now).await), 1, 0),
         // Decided by the ledger: this node no longer owns it, or somebody moved the cursor. Looked at again at once if it is ours.
@@ -138,7 +138,7 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
         // Those that asked for what was there already: it is recorded now.
         crate::catch_up::run(engine, row.id, row.part).await;
     }
-    went.cursor = cursor.map(|c| c.to_string());
+    went.cursor = cursor;
     Ok(went)
 }
 
@@ -316,11 +316,13 @@ fn next_instant(
     engine: &Engine,
     row: &SourceRow,
     feed: &FeedSpec,
-    cursor: Option<&str>,
+    cursor: Option<&Value>,
     now: Micros,
 ) -> Option<Micros> {
     match feed.kind {
-        FeedKind::Polled { cadence: Cadence::At(_), .. } => crate::node::instant_of(engine, row, cursor, now),
+        FeedKind::Polled { cadence: Cadence::At(_), .. } => {
+            crate::node::instant_of(engine, row, cursor.map(Value::to_string).as_deref(), now)
+        }
         _ => Some(next_due(crate::node::hash(row.id), row.every_us.unwrap_or(0).max(1), now)),
     }
 }
