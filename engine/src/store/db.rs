@@ -247,8 +247,6 @@ fn sqlite_options(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .busy_timeout(ACQUIRE_TIMEOUT)
         .pragma("cache_size", "-8000")
         .pragma("temp_store", "MEMORY")
-        // Pages of the log before they are moved into the file: 16 MB. A busy page is moved once where 1,000 pages moved it four times.
-        .pragma("wal_autocheckpoint", "4000")
         .statement_cache_capacity(100)
         .row_buffer_size(ROWS_AHEAD)
 }
