@@ -436,8 +436,11 @@ impl World {
         area.changing = true;
         area.has_joined &= !moves;
         let backfill = backfill && !area.has_joined;
-        if let (true, Some(list)) = (rejoins && !backfill, list) {
-            far(|far| area.joins(list, &far.lists[list], &self.recorded));
+        match list.filter(|_| rejoins) {
+            // It asks for what is there already, also for what it once had to leave.
+            Some(list) if backfill => area.must_not.retain(|(of, _)| *of != list),
+            Some(list) => far(|far| area.joins(list, &far.lists[list], &self.recorded)),
+            None => {}
         }
         match what {
             "is edited" => json!({"reactions": areas::reactions(&mut self.dice)}),
