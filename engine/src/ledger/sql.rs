@@ -61,9 +61,10 @@ pub const HEALTH: Batch = batch!([0 id bigint, 1 health text]
 /// Counts failures.
 pub const FAILURES: Batch = batch!([0 area bigint, 1 failures bigint, 2 failing_at bigint]
     "UPDATE areas SET failures = v.failures, failing_at = v.failing_at FROM v WHERE areas.no = v.area");
-/// Pauses by a fault.
+/// Pauses by a fault. An AREA that still caught up after the last one goes on from where it came to: its mark never moves ahead.
 pub const FAULTED: Batch = batch!([0 area bigint, 1 reason text, 2 mark bigint]
-    "UPDATE areas SET state = 'faulted', reason = v.reason, mark = v.mark, version = version + 1
+    "UPDATE areas SET state = 'faulted', reason = v.reason, version = version + 1,
+     mark = CASE WHEN areas.mark < v.mark THEN areas.mark ELSE v.mark END
      FROM v WHERE areas.no = v.area AND areas.state = 'active'");
 /// Moves the instants at which silence is raised.
 pub const SILENCES: Batch = batch!([0 area bigint, 1 silent_at bigint]

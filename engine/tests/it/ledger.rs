@@ -175,3 +175,20 @@ async fn one_key_sent_twice_at_once_is_recorded_once() {
         assert_eq!(count(db, "SELECT COUNT(*) FROM events").await, 1, "{}", test.label);
     }
 }
+
+#[tokio::test]
+async fn a_fault_that_comes_while_an_area_catches_up_does_not_move_its_mark_ahead() {
+    for test in databases().await {
+        let db = &test.db;
+        scene(db).await;
+        let (ledger, _writer) = Ledger::start(db.clone());
+        for (stands, fault, expected) in [(None, 9, 9), (Some(5), 9, 5), (Some(9), 5, 5)] {
+            let set = "UPDATE areas SET state = 'active', version = 1, mark = $1";
+            engine::on_write!(db, pool => sqlx::query(set).bind(stands).execute(pool).await.map(drop)).unwrap();
+            let faulted = Unit { faulted: vec![(AreaNo(1), "x".into(), EventId(fault))], ..owned() };
+            ledger.commit(faulted).await.unwrap();
+            let mark = count(db, "SELECT COALESCE(mark, -1) FROM areas WHERE state = 'faulted'").await;
+            assert_eq!(mark, expected, "{}: from {stands:?} by {fault}", test.label);
+        }
+    }
+}
