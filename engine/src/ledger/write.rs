@@ -133,9 +133,10 @@ async fn insert(tx: &mut Tx, units: &[&Unit], seen: &Seen) -> sqlx::Result<()> {
     run(tx, sql::JOINS, joins).await?;
     run(tx, sql::HEALTH, all().filter_map(|u| u.health.as_ref()).map(|(s, h)| (s.0, h))).await?;
     run(tx, sql::FAILURES, all().flat_map(|u| &u.failures).map(|(a, n, at)| (a.0, n, at))).await?;
+    run(tx, sql::MARKS, all().flat_map(|u| &u.marks).map(|(a, mark)| (a.0, mark.map(|e| e.0)))).await?;
+    // After every birth and mark of an AREA that stood until now: from here on a fault pauses it.
     run(tx, sql::FAULTED, all().flat_map(|u| &u.faulted).map(|(a, why, mark)| (a.0, why, mark.0))).await?;
-    run(tx, sql::SILENCES, all().flat_map(|u| &u.silences).map(|(a, at)| (a.0, at))).await?;
-    run(tx, sql::MARKS, all().flat_map(|u| &u.marks).map(|(a, mark)| (a.0, mark.map(|e| e.0)))).await
+    run(tx, sql::SILENCES, all().flat_map(|u| &u.silences).map(|(a, at)| (a.0, at))).await
 }
 
 async fn run<T: Serialize>(tx: &mut Tx, batch: Batch, rows: impl Iterator<Item = T>) -> sqlx::Result<()> {

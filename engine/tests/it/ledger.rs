@@ -176,6 +176,11 @@ async fn one_key_sent_twice_at_once_is_recorded_once() {
     }
 }
 
+/// What a unit that decides for the AREA rests on.
+fn standing() -> Unit {
+    Unit { standing: vec![(AreaNo(1), 1)], ..owned() }
+}
+
 #[tokio::test]
 async fn a_fault_that_comes_while_an_area_catches_up_does_not_move_its_mark_ahead() {
     for test in databases().await {
@@ -189,6 +194,29 @@ async fn a_fault_that_comes_while_an_area_catches_up_does_not_move_its_mark_ahea
             ledger.commit(faulted).await.unwrap();
             let mark = count(db, "SELECT COALESCE(mark, -1) FROM areas WHERE state = 'faulted'").await;
             assert_eq!(mark, expected, "{}: from {stands:?} by {fault}", test.label);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fault_in_the_commit_that_ends_catching_up_leaves_its_mark() {
+    for test in databases().await {
+        let db = &test.db;
+        scene(db).await;
+        let (ledger, _writer) = Ledger::start(db.clone());
+        for (caught_up, fault_first, expected) in
+            [(None, true, 9), (None, false, 9), (Some(EventId(7)), true, 7), (Some(EventId(7)), false, 7)]
+        {
+            let set = "UPDATE areas SET state = 'active', version = 1, mark = 5";
+            engine::on_write!(db, pool => sqlx::query(set).execute(pool).await.map(drop)).unwrap();
+            let fault = Unit { faulted: vec![(AreaNo(1), "x".into(), EventId(9))], ..owned() };
+            let marks = Unit { marks: vec![(AreaNo(1), caught_up)], ..standing() };
+            let (first, second) = if fault_first { (fault, marks) } else { (marks, fault) };
+            // Handed in at once: they share a commit.
+            let (first, second) = futures::future::join(ledger.commit(first), ledger.commit(second)).await;
+            assert_eq!((first, second), (Ok(()), Ok(())), "{}", test.label);
+            let mark = count(db, "SELECT COALESCE(mark, -1) FROM areas WHERE state = 'faulted'").await;
+            assert_eq!(mark, expected, "{}: caught up to {caught_up:?}", test.label);
         }
     }
 }
