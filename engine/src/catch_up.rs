@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::ids::{AreaNo, EventId, SourceId};
 use crate::intake::{self, Arrival, Scene};
-use crate::ledger::{Refused, Unit};
+use crate::ledger::{Proof, Refused, Unit};
 use crate::node::Engine;
 use crate::on;
 use crate::plans::{Watcher, Watchers};
@@ -54,10 +54,11 @@ pub async fn mark(engine: &Engine, source: SourceId, newest: EventId) -> EventId
 }
 
 async fn try_run(engine: &Arc<Engine>, source: SourceId, part: i64) -> Result<(), Refused> {
-    let (watchers, _turn) = engine.plans.decided_by(source).await.map_err(away)?;
+    let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
+    let (watchers, _turn) = engine.plans.decided_by(source, Some(proof)).await.map_err(away)?;
     for watcher in watchers.all.iter().filter(|w| w.state == AreaState::Active) {
         let Some(mark) = watcher.mark else { continue };
-        catch_up(engine, &watchers, watcher, (source, part), mark).await?;
+        catch_up(engine, &watchers, watcher, (source, proof), mark).await?;
         // Still in the turn: whoever is next knows that its mark is gone.
         engine.plans.forget(source);
     }
@@ -68,7 +69,7 @@ async fn catch_up(
     engine: &Arc<Engine>,
     watchers: &Watchers,
     watcher: &Watcher,
-    (source, part): (SourceId, i64),
+    (source, proof): (SourceId, Proof),
     mut mark: EventId,
 ) -> Result<(), Refused> {
     let area = watcher.plan.no;
@@ -82,31 +83,30 @@ async fn catch_up(
         let Some((last, ..)) = events.last() else { break };
         (mark, left) = (*last, left - page);
         for (id, text, only) in events.iter().filter(|(id, ..)| !collected.contains(id)) {
-            decide(engine, watchers, watcher, part, (*id, text, only.is_some())).await?;
+            decide(engine, watchers, watcher, proof, (*id, text, only.is_some())).await?;
         }
     }
     if left <= 0 {
         let most = engine.limits.catch_up;
         tracing::warn!(area = %watcher.plan.id, most, "more came during the pause than is caught up on; the rest is skipped");
     }
-    let proof = Some(engine.leases.proof(part).ok_or(Refused::Lost)?);
     let standing = vec![(area, watcher.version)];
-    engine.ledger.commit(Unit { proof, standing, marks: vec![(area, None)], ..Unit::default() }).await
+    engine.ledger.commit(Unit { proof: Some(proof), standing, marks: vec![(area, None)], ..Unit::default() }).await
 }
 
 async fn decide(
     engine: &Arc<Engine>,
     watchers: &Watchers,
     watcher: &Watcher,
-    part: i64,
+    proof: Proof,
     (id, text, direct): (EventId, &str, bool),
 ) -> Result<(), Refused> {
     let area = watcher.plan.no;
     let body = Arc::new(serde_json::from_str(text).unwrap_or_default());
-    let scene = Scene { part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: usize::MAX };
+    let scene =
+        Scene { part: proof.part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: usize::MAX };
     let arrival = Arrival { only_area: Some(area), direct, late: true, ..Arrival::new(id, &body) };
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
-    let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
     let mut unit = Unit { proof: Some(proof), marks: vec![(area, Some(id))], ..births.unit() };
     unit.standing.push((area, watcher.version));
     engine.ledger.commit(unit).await?;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::area::hook_key;
 use crate::ids::{AreaId, AreaNo, EventId, SourceId};
 use crate::intake::{self, Arrival, Scene};
-use crate::ledger::{NewEvent, Refused, Unit};
+use crate::ledger::{NewEvent, Proof, Refused, Unit};
 use crate::node::{Engine, Wake, lock};
 use crate::on;
 use crate::plans::Watchers;
@@ -72,7 +72,8 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
     };
     let (mut tries, mut ours) = (0, true);
     loop {
-        let Ok((watchers, _turn)) = engine.plans.decided_by(source).await else { return HookAnswer::Away };
+        let proof = engine.leases.proof(part).filter(|_| ours);
+        let Ok((watchers, _turn)) = engine.plans.decided_by(source, proof).await else { return HookAnswer::Away };
         let Some(watcher) = watchers.all.iter().find(|w| w.plan.id == area) else { return HookAnswer::Gone };
         let FeedKind::Hook { receive } = watcher.plan.action.feed.kind else { return HookAnswer::Gone };
         let item = match receive(context(&watcher.plan.data, request, engine.clock.now())) {
@@ -90,7 +91,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
         }
         let paused = watcher.state == AreaState::Paused;
         crate::crash::point("hook.before_record");
-        let recorded = record(engine, source, (part, ours), &watchers, item.key, body).await;
+        let recorded = record(engine, source, (part, proof), &watchers, item.key, body).await;
         crate::crash::point("hook.recorded");
         match recorded {
             Ok(event) if paused => return HookAnswer::Dropped(event),
@@ -131,7 +132,7 @@ fn context<'a>(params: &'a serde_json::Value, request: &Request<'a>, now: DateTi
 async fn record(
     engine: &Arc<Engine>,
     source: SourceId,
-    (part, ours): (i64, bool),
+    (part, proof): (i64, Option<Proof>),
     watchers: &Watchers,
     key: Option<String>,
     (body, text): (Arc<serde_json::Value>, String),
@@ -150,7 +151,7 @@ async fn record(
         only_area: None,
         depth: 0,
     };
-    let Some(proof) = engine.leases.proof(part).filter(|_| ours) else {
+    let Some(proof) = proof else {
         event.undecided = Some(part);
         engine.ledger.commit(Unit { events: vec![event], ..Unit::default() }).await?;
         engine.wake(Wake::Undecided { part }).await;
@@ -208,8 +209,9 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
     let body = Arc::new(serde_json::from_str(&event.body).unwrap_or_default());
     let (mut mark, mut tries) = (event.mark, 0);
     loop {
-        let (watchers, _turn) = engine.plans.decided_by(event.source_id).await.map_err(|_| Refused::Away)?;
         let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
+        let (watchers, _turn) =
+            engine.plans.decided_by(event.source_id, Some(proof)).await.map_err(|_| Refused::Away)?;
         let scene = Scene {
             part,
             now: engine.clock.micros(),

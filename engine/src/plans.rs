@@ -12,6 +12,7 @@ use crate::area::source::open_params;
 use crate::area_columns;
 use crate::clock::Micros;
 use crate::ids::{AreaNo, EventId, RunId, SourceId};
+use crate::ledger::Proof;
 use crate::on;
 use crate::policy::{Policy, PolicyState};
 use crate::port::Services;
@@ -76,6 +77,8 @@ pub struct Watcher {
 pub struct Watchers {
     /// Each of them.
     pub all: Vec<Watcher>,
+    /// The ownership under which they were read. Under another one somebody else may have decided since.
+    read_as: Option<Proof>,
 }
 
 impl Watchers {
@@ -114,22 +117,35 @@ impl Plans {
 
     /// Who watches a source. An AREA that cannot be compiled any more is left out, loudly. Not for whoever has a turn.
     pub async fn watchers(&self, source: SourceId) -> sqlx::Result<Arc<Watchers>> {
-        if let Some(found) = self.watchers.get(&source) {
-            return Ok(found);
-        }
-        // What the policies remember is read when nobody is about to change it.
-        let _turn = self.turn(source).await;
-        self.in_turn(source).await
+        self.read_as(source, None).await
     }
 
-    /// Who watches a source, to decide for it; with its turn, where one decision must be committed before the next begins.
-    pub async fn decided_by(&self, source: SourceId) -> sqlx::Result<(Arc<Watchers>, Option<Turn<'_>>)> {
-        let watchers = self.watchers(source).await?;
+    /// Who watches a source, to decide for it with this proof (without one: only to append); with its turn, where one decision must
+    /// be committed before the next begins.
+    pub async fn decided_by(
+        &self,
+        source: SourceId,
+        proof: Option<Proof>,
+    ) -> sqlx::Result<(Arc<Watchers>, Option<Turn<'_>>)> {
+        let watchers = self.read_as(source, proof).await?;
         if !watchers.take_turns() {
             return Ok((watchers, None));
         }
         let turn = self.turn(source).await;
-        Ok((self.in_turn(source).await?, Some(turn)))
+        Ok((self.in_turn(source, proof).await?, Some(turn)))
+    }
+
+    async fn read_as(&self, source: SourceId, proof: Option<Proof>) -> sqlx::Result<Arc<Watchers>> {
+        if let Some(found) = self.cached(source, proof) {
+            return Ok(found);
+        }
+        // What the policies remember is read when nobody is about to change it.
+        let _turn = self.turn(source).await;
+        self.in_turn(source, proof).await
+    }
+
+    fn cached(&self, source: SourceId, proof: Option<Proof>) -> Option<Arc<Watchers>> {
+        self.watchers.get(&source).filter(|found| proof.is_none() || found.read_as == proof)
     }
 
     async fn turn(&self, source: SourceId) -> Turn<'_> {
@@ -137,8 +153,8 @@ impl Plans {
         self.turns[usize::try_from(place % TURNS as u64).unwrap_or(0)].lock().await
     }
 
-    async fn in_turn(&self, source: SourceId) -> sqlx::Result<Arc<Watchers>> {
-        if let Some(found) = self.watchers.get(&source) {
+    async fn in_turn(&self, source: SourceId, proof: Option<Proof>) -> sqlx::Result<Arc<Watchers>> {
+        if let Some(found) = self.cached(source, proof) {
             return Ok(found);
         }
         let generation = self.generation.load(Ordering::SeqCst);
@@ -150,7 +166,7 @@ impl Plans {
             let (state, joined_at, version, mark) = (row.state, row.joined_at, row.version, row.mark.map(EventId));
             all.push(Watcher { plan, state, joined_at, version, mark, memory });
         }
-        let found = Arc::new(Watchers { all });
+        let found = Arc::new(Watchers { all, read_as: proof });
         if generation == self.generation.load(Ordering::SeqCst) {
             self.watchers.insert(source, Arc::clone(&found));
         }

@@ -12,7 +12,7 @@ use crate::clock::{Micros, from_micros};
 use crate::fault::Fault;
 use crate::ids::{AreaNo, EventId, SourceId};
 use crate::intake::{self, Arrival, Births, Scene};
-use crate::ledger::{CursorMove, Join, NewEvent, Refused, Unit};
+use crate::ledger::{CursorMove, Join, NewEvent, Proof, Refused, Unit};
 use crate::native::Happening;
 use crate::node::{Engine, lock};
 use crate::on;
@@ -196,8 +196,9 @@ async fn settle(
         return Ok(());
     }
     for _ in 0..DECIDE_AGAIN {
-        let (watchers, _turn) = engine.plans.decided_by(row.id).await?;
-        let (unit, births) = decide(engine, row, &watchers, &items, &taken, joining)?;
+        let proof = engine.leases.proof(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
+        let (watchers, _turn) = engine.plans.decided_by(row.id, Some(proof)).await?;
+        let (unit, births) = decide(engine, row, proof, &watchers, &items, &taken, joining)?;
         let crowded = unit.events.iter().any(|event| event.undecided.is_some());
         match engine.ledger.commit(unit).await {
             Ok(()) => {
@@ -228,12 +229,12 @@ async fn settle(
 fn decide(
     engine: &Engine,
     row: &SourceRow,
+    proof: Proof,
     watchers: &Watchers,
     items: &[Item],
     taken: &Taken,
     joining: &HashMap<AreaNo, i64>,
 ) -> Result<(Unit, Births), Stopped> {
-    let proof = engine.leases.proof(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
     // More births than one commit may hold: the events are recorded, and decided one by one in pages.
     let crowded = watchers.all.len().saturating_mul(items.len()) > engine.limits.fan_out;
     let undecided = (crowded && !taken.baseline).then_some(row.part);

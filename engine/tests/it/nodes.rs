@@ -388,6 +388,31 @@ async fn a_hook_on_a_node_that_does_not_own_it_is_durable_before_its_answer_and_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_takes_a_partition_over_forgets_what_it_knew_of_its_policies() {
+    let Some(stage) = Stage::set().await else { return };
+    let worlds = names("digest", 1);
+    let nodes = stage.two([START, START]).await;
+    let digest = json!({"policy": {"digest": {"every": "1d"}}, "reactions": [{"id": "one", "service": "script", "name": "send",
+        "data": {"world": worlds[0], "text": "{{ event.count }} came"}}]});
+    let mut document = hook_area(&worlds[0]);
+    engine::area::document::merge_patch(&mut document, &digest);
+    let id = stage.create(&nodes[0], document).await;
+    let key = engine::area::hook_key::of(id, &stage.ring);
+    let (owner, other) = owner(&nodes, stage.source(id).await.1);
+    // Known on the other node, when no digest was open; then the owner opens one.
+    assert!(matches!(send(other, &key, json!({"id": "d1", "text": "t1"})).await, HookAnswer::Accepted(_)));
+    let held = "SELECT COUNT(*) FROM runs WHERE state = 'held'";
+    until(&nodes, "a digest", async || stage.count(held).await == 1).await;
+    owner.on(async |engine| engine.stop(Duration::from_secs(5)).await).await;
+    until(&nodes, "taken over", async || other.held() as i64 == PARTITIONS).await;
+    assert!(matches!(send(other, &key, json!({"id": "d2", "text": "t2"})).await, HookAnswer::Accepted(_)));
+    assert_eq!(stage.count("SELECT COUNT(*) FROM runs").await, 1, "the open digest takes it");
+    nodes.iter().for_each(|node| node.clock.set(node.clock.micros() + 24 * HOUR));
+    until(&nodes, "it fires", async || world(&worlds[0], |w| w.received.len()) == 1).await;
+    stage.settled(&nodes, &worlds, &[("2 came", 1)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_area_is_edited_paused_and_deleted_on_the_node_that_does_not_own_it() {
     let Some(stage) = Stage::set().await else { return };
     let worlds = names("edit", 4);
