@@ -18,14 +18,17 @@ use crate::store::areas::AreaState;
 const PAGE: i64 = 200;
 /// How often it begins again because something changed meanwhile.
 const AGAIN: u32 = 8;
-/// Digests that were begun before the mark and may have taken what came after it.
+/// Digests that were begun before the mark and may have taken what came after it: the last one, since the next begins when it is
+/// closed; a few more, since the clocks of nodes differ.
 const DIGESTS: i64 = 8;
 const SINCE: &str = "SELECT id, body, only_area FROM events e WHERE source_id = $1 AND id > $2 AND undecided IS NULL
     AND (only_area IS NULL OR only_area = $3)
     AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.area_no = $3 AND r.event_id = e.id AND r.replay = 0) ORDER BY id LIMIT $4";
-const DIGESTS_BEFORE: &str = "SELECT detail FROM runs WHERE area_no = $1 AND event_id <= $2 AND detail IS NOT NULL
-    ORDER BY event_id DESC LIMIT $3";
-const DIGESTS_AFTER: &str = "SELECT detail FROM runs WHERE area_no = $1 AND event_id > $2 AND detail IS NOT NULL";
+/// By when the runs were begun, not by their first events: who catches up again and again takes old events into new digests. Written
+/// so that the AREA's runs are sorted, and not everybody's walked.
+const DIGESTS_BEFORE: &str = "SELECT detail FROM runs WHERE area_no = $1 AND id <= $2 AND detail IS NOT NULL
+    ORDER BY id + 0 DESC LIMIT $3";
+const DIGESTS_AFTER: &str = "SELECT detail FROM runs WHERE area_no = $1 AND id > $2 AND detail IS NOT NULL";
 const UNDECIDED: &str = "SELECT MIN(id) FROM events WHERE source_id = $1 AND undecided IS NOT NULL";
 
 /// Decides what came while AREAs on this source were paused by a fault.

@@ -389,3 +389,38 @@ async fn more_births_than_a_commit_may_hold_follow_by_a_mark_and_none_is_missed(
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_digest_took_out_of_order_is_not_caught_up_again() {
+    for test in databases().await {
+        let name = format!("took-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({}))).await;
+        stage.joined(id).await;
+        world(&name, |w| w.items.extend((1..=12).map(item)));
+        stage.received(&name, 12).await;
+        let open = "SELECT COUNT(*) FROM runs WHERE ended_at IS NULL";
+        stage
+            .until("all ended", async || {
+                let (count,): (i64,) =
+                    engine::on!(&test.db, pool => sqlx::query_as(open).fetch_one(pool).await).unwrap();
+                count == 0
+            })
+            .await;
+        // As if the run of the first item had been a digest that took the last one too, in a catching up that began again since.
+        for sql in [
+            "UPDATE runs SET detail = (SELECT '{\"events\":[\"' || MIN(id) || '\",\"' || MAX(id) || '\"]}' FROM events)
+             WHERE event_id = (SELECT MIN(id) FROM events)",
+            "DELETE FROM runs WHERE event_id = (SELECT MAX(id) FROM events)",
+            "UPDATE areas SET state = 'faulted', mark = (SELECT MAX(id) - 1 FROM events)",
+        ] {
+            engine::on_write!(&test.db, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
+        }
+        let resumed = stage.engine.desk().resume(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&resumed).await;
+        world(&name, |w| w.items.push(item(13)));
+        let got = stage.received(&name, 13).await;
+        assert_eq!(got[12].1["text"], "t13", "{name}: what a digest took is not fired again");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
