@@ -140,7 +140,7 @@ fn concerns(watcher: &Watcher, arrival: &Arrival<'_>, scene: &Scene<'_>) -> bool
     arrival.mark.is_none_or(|mark| no > mark)
         && caught_up
         && arrival.only_area.is_none_or(|only| only == no)
-        && (joined || arrival.direct || (arrival.late && watcher.plan.backfill))
+        && (joined || arrival.direct || (arrival.late && watcher.backfills))
         && (watcher.state == AreaState::Active || (hook && watcher.state == AreaState::Paused))
 }
 

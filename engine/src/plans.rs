@@ -24,7 +24,7 @@ use crate::vault::{KeyRing, SealError};
 const OF_SOURCE: &str = concat!("SELECT ", area_columns!(), " FROM areas a WHERE a.source_id = $1 ORDER BY a.no");
 const CURRENT: &str = concat!("SELECT ", area_columns!(), " FROM areas a WHERE a.no = $1");
 const AT_REVISION: &str = "SELECT a.no, a.id, a.user_id, a.name, a.state, a.reason, r.revision, a.version, r.body, a.source_id,
-    a.every_us, a.joined_at, a.mark, a.policy, a.failures, a.failing_at, a.silent_at, a.applied, a.created_at, a.updated_at
+    a.every_us, a.joined_at, a.has_joined, a.mark, a.policy, a.failures, a.failing_at, a.silent_at, a.applied, a.created_at, a.updated_at
     FROM areas a JOIN area_revisions r ON r.area_no = a.no WHERE a.no = $1 AND r.revision = $2";
 const JOINING: &str = "SELECT DISTINCT a.source_id, s.part FROM areas a JOIN sources s ON s.id = a.source_id
     WHERE a.joined_at IS NULL AND a.state <> 'paused'";
@@ -68,6 +68,8 @@ pub struct Watcher {
     pub version: i64,
     /// Where catching up has come after a fault's pause: what is newer is decided by whoever catches up.
     pub mark: Option<EventId>,
+    /// It asked for what was there when it joined, and catches up on that still.
+    pub backfills: bool,
     /// Where its policies stand: changed under the source's turn; when a commit is refused it is read again.
     pub memory: Mutex<Memory>,
 }
@@ -164,7 +166,8 @@ impl Plans {
             let Some(plan) = self.compile(row) else { continue };
             let memory = Mutex::new(self.memory(row).await?);
             let (state, joined_at, version, mark) = (row.state, row.joined_at, row.version, row.mark.map(EventId));
-            all.push(Watcher { plan, state, joined_at, version, mark, memory });
+            let backfills = plan.backfill && !row.has_joined;
+            all.push(Watcher { plan, state, joined_at, version, mark, backfills, memory });
         }
         let found = Arc::new(Watchers { all, read_as: proof });
         if generation == self.generation.load(Ordering::SeqCst) {

@@ -50,9 +50,10 @@ pub const MOVES: Batch = batch!([0 id bigint, 1 version bigint, 2 cursor text]
 /// Stores the policies' state.
 pub const POLICIES: Batch = batch!([0 area bigint, 1 policy text]
     "UPDATE areas SET policy = v.policy FROM v WHERE areas.no = v.area");
-/// Completes baselines. What was there already is asked for once: not again when its user resumes it.
+/// Completes baselines. What was there already is asked for once: not again when its user resumes it. Who asks for it has joined
+/// when it has caught up.
 pub const JOINS: Batch = batch!([0 area bigint, 1 version bigint, 2 joined_at bigint, 3 mark bigint]
-    "UPDATE areas SET joined_at = v.joined_at, has_joined = TRUE,
+    "UPDATE areas SET joined_at = v.joined_at, has_joined = areas.has_joined OR v.mark IS NULL,
      mark = COALESCE(CASE WHEN areas.has_joined THEN NULL ELSE v.mark END, areas.mark)
      FROM v WHERE areas.no = v.area AND areas.version = v.version AND areas.joined_at IS NULL");
 /// Stores health that changed.
@@ -71,4 +72,6 @@ pub const SILENCES: Batch = batch!([0 area bigint, 1 silent_at bigint]
     "UPDATE areas SET silent_at = v.silent_at FROM v WHERE areas.no = v.area");
 /// Moves the marks of AREAs that catch up.
 pub const MARKS: Batch = batch!([0 area bigint, 1 mark bigint]
-    "UPDATE areas SET mark = v.mark FROM v WHERE areas.no = v.area");
+    "UPDATE areas SET mark = v.mark,
+     has_joined = areas.has_joined OR (v.mark IS NULL AND areas.joined_at IS NOT NULL)
+     FROM v WHERE areas.no = v.area");

@@ -14,7 +14,7 @@ use crate::{in_tx, on};
 macro_rules! area_columns {
     () => {
         "a.no, a.id, a.user_id, a.name, a.state, a.reason, a.revision, a.version, a.body, a.source_id, a.every_us, \
-         a.joined_at, a.mark, a.policy, a.failures, a.failing_at, a.silent_at, a.applied, a.created_at, a.updated_at"
+         a.joined_at, a.has_joined, a.mark, a.policy, a.failures, a.failing_at, a.silent_at, a.applied, a.created_at, a.updated_at"
     };
 }
 
@@ -40,7 +40,8 @@ const EDIT: &str = "UPDATE areas SET name = $4, revision = $5, body = $6, source
      WHERE user_id = $1 AND id = $2 AND version = $3";
 const SET_STATE: &str = "UPDATE areas SET state = $4, reason = NULL, failures = 0, failing_at = NULL, silent_at = $5,
      joined_at = CASE WHEN $6 THEN $7 ELSE joined_at END, mark = CASE WHEN $6 THEN NULL ELSE mark END,
-     updated_at = $8, version = version + 1 WHERE user_id = $1 AND id = $2 AND version = $3";
+     has_joined = has_joined OR ($6 AND joined_at IS NOT NULL), updated_at = $8, version = version + 1
+     WHERE user_id = $1 AND id = $2 AND version = $3";
 const ADD_REVISION: &str = "INSERT INTO area_revisions (area_no, revision, body, created_at) VALUES ($1, $2, $3, $4)";
 const CANCEL_RUNS: &str = "UPDATE runs SET state = 'cancelled', reason = 'the AREA was deleted', ended_at = $2
      WHERE area_no = $1 AND ended_at IS NULL";
@@ -115,6 +116,8 @@ pub struct AreaRow {
     pub every_us: Option<i64>,
     /// When its baseline began; `None`: not yet.
     pub joined_at: Option<Micros>,
+    /// It joined what it watches now, once at least, and has what it asked for of what was there.
+    pub has_joined: bool,
     /// Faulted: the last event that was decided for it.
     pub mark: Option<i64>,
     /// The policies' state, JSON.
@@ -149,6 +152,7 @@ impl AreaRow {
             source_id: SourceId(0),
             every_us: None,
             joined_at: None,
+            has_joined: false,
             mark: None,
             policy: None,
             failures: 0,

@@ -271,6 +271,46 @@ async fn what_came_during_its_users_pause_is_skipped_also_by_an_area_that_asked_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_during_its_users_pause_is_skipped_also_when_a_fault_pauses_it_before_it_joins_again() {
+    for test in databases().await {
+        let name = format!("refault-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        world(&name, |w| w.items = vec![item(1), item(2)]);
+        let id = stage.create(area(&name, json!({"action": {"backfill": true}}))).await;
+        stage.received(&name, 2).await;
+        stage.joined(id).await;
+        let changed = stage.engine.desk().pause(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&changed).await;
+        world(&name, |w| {
+            w.items.push(item(3));
+            w.faults = vec![Fault::rejected("no"); 5];
+        });
+        let changed = stage.engine.desk().resume(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&changed).await;
+        let row = async || stage.engine.desk().get(stage.user, id).await.unwrap();
+        let faulted = async || row().await.state == engine::store::areas::AreaState::Faulted;
+        stage
+            .until("faulted", async || {
+                // A poll that is refused is not soon repeated.
+                stage.clock.set(stage.clock.micros() + 60 * SECOND);
+                world(&name, |w| w.faults.is_empty()) && faulted().await
+            })
+            .await;
+        stage.joined(id).await;
+        world(&name, |w| w.items.push(item(4)));
+        let recorded =
+            async || history::events_of(&test.db, stage.user, row().await.source_id, None, 10).await.unwrap();
+        stage.until("recorded", async || recorded().await.len() == 4).await;
+        let changed = stage.engine.desk().resume(stage.user, id, None).await.unwrap();
+        stage.engine.changed(&changed).await;
+        let got = stage.received(&name, 3).await;
+        let texts: Vec<&str> = got.iter().map(|(_, p)| p["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["t1", "t2", "t4"], "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hook_fires_and_a_delivery_id_is_taken_once() {
     for test in databases().await {
         let name = format!("hook-{}", test.label);
