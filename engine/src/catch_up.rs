@@ -57,7 +57,7 @@ pub async fn mark(engine: &Engine, source: SourceId, newest: EventId) -> EventId
 }
 
 async fn try_run(engine: &Arc<Engine>, source: SourceId, part: i64) -> Result<(), Refused> {
-    let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
+    let proof = engine.decides(part).ok_or(Refused::Lost)?;
     let (watchers, _turn) = engine.plans.decided_by(source, Some(proof)).await.map_err(away)?;
     for watcher in watchers.all.iter().filter(|w| w.state == AreaState::Active) {
         let Some(mark) = watcher.mark else { continue };

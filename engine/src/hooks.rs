@@ -72,7 +72,7 @@ pub async fn receive(engine: &Arc<Engine>, key: &str, request: &Request<'_>) -> 
     };
     let (mut tries, mut ours) = (0, true);
     loop {
-        let proof = engine.leases.proof(part).filter(|_| ours);
+        let proof = engine.decides(part).filter(|_| ours);
         let Ok((watchers, _turn)) = engine.plans.decided_by(source, proof).await else { return HookAnswer::Away };
         let Some(watcher) = watchers.all.iter().find(|w| w.plan.id == area) else { return HookAnswer::Gone };
         let FeedKind::Hook { receive } = watcher.plan.action.feed.kind else { return HookAnswer::Gone };
@@ -209,7 +209,7 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
     let body = Arc::new(serde_json::from_str(&event.body).unwrap_or_default());
     let (mut mark, mut tries) = (event.mark, 0);
     loop {
-        let proof = engine.leases.proof(part).ok_or(Refused::Lost)?;
+        let proof = engine.decides(part).ok_or(Refused::Lost)?;
         let (watchers, _turn) =
             engine.plans.decided_by(event.source_id, Some(proof)).await.map_err(|_| Refused::Away)?;
         let scene = Scene {

@@ -196,7 +196,7 @@ async fn settle(
         return Ok(());
     }
     for _ in 0..DECIDE_AGAIN {
-        let proof = engine.leases.proof(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
+        let proof = engine.decides(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
         let (watchers, _turn) = engine.plans.decided_by(row.id, Some(proof)).await?;
         let (unit, births) = decide(engine, row, proof, &watchers, &items, &taken, joining)?;
         let crowded = unit.events.iter().any(|event| event.undecided.is_some());

@@ -33,7 +33,7 @@ use crate::area::desk::Desk;
 use crate::clock::{Clock, Micros};
 use crate::ids::{AreaId, AreaNo, IdGen, RunId, SourceId};
 use crate::lease::{Leases, id_floor};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Proof};
 use crate::limits::Limits;
 use crate::net::Http;
 use crate::plans::Plans;
@@ -107,6 +107,8 @@ pub struct Engine {
     pub(crate) dirty: Mutex<HashMap<SourceId, (i64, Value)>>,
     /// Sources with AREAs whose baseline is open.
     joining: Mutex<HashSet<SourceId>>,
+    /// Partitions whose open runs are queued, with the epoch since which they are: before that nothing new is decided there.
+    loaded: Mutex<HashMap<i64, i64>>,
     standing: Mutex<HashMap<SourceId, Standing>>,
     stream: broadcast::Sender<Note>,
     wakes: mpsc::Sender<Wake>,
@@ -179,6 +181,7 @@ impl Engine {
             failing: Mutex::default(),
             dirty: Mutex::default(),
             joining: Mutex::default(),
+            loaded: Mutex::default(),
             standing: Mutex::default(),
             stream: broadcast::channel(STREAM).0,
             wakes,
@@ -296,6 +299,13 @@ impl Engine {
         for touched in &changed.sources {
             self.wake(Wake::Source { part: touched.part, source: touched.source }).await;
         }
+    }
+
+    /// The proof to decide for a partition with: it is ours, and what was open there when we took it over is queued, so that nothing
+    /// new goes before it.
+    pub(crate) fn decides(&self, part: i64) -> Option<Proof> {
+        let proof = self.leases.proof(part)?;
+        (lock(&self.loaded).get(&part) == Some(&proof.epoch)).then_some(proof)
     }
 
     pub(crate) fn is_joining(&self, source: SourceId) -> bool {

@@ -1,4 +1,4 @@
-//! What happens when partitions come and go: their sources are scheduled, their open runs queued, their undecided events decided;
+//! What happens when partitions come and go: their open runs are queued, their sources scheduled, their undecided events decided;
 //! or all of that is forgotten.
 
 use std::sync::Arc;
@@ -45,10 +45,12 @@ async fn load(engine: &Arc<Engine>, parts: &[i64]) -> sqlx::Result<()> {
     lock(&engine.joining).extend(joining.iter().filter(|(_, part)| parts.contains(part)).map(|(source, _)| *source));
     let failing = crate::plans::failing(&engine.db).await?;
     *lock(&engine.failing) = failing;
-    load_sources(engine, parts).await?;
     for &part in parts {
+        let proof = engine.leases.proof(part);
         react::load(engine, part).await?;
+        lock(&engine.loaded).extend(proof.map(|proof| (part, proof.epoch)));
     }
+    load_sources(engine, parts).await?;
     crate::crash::point("node.loaded");
     for part in work::undecided_parts(&engine.db).await? {
         if parts.contains(&part) {

@@ -406,6 +406,8 @@ async fn who_takes_a_partition_over_forgets_what_it_knew_of_its_policies() {
     owner.on(async |engine| engine.stop(Duration::from_secs(5)).await).await;
     until(&nodes, "taken over", async || other.held() as i64 == PARTITIONS).await;
     assert!(matches!(send(other, &key, json!({"id": "d2", "text": "t2"})).await, HookAnswer::Accepted(_)));
+    let undecided = "SELECT COUNT(*) FROM events WHERE undecided IS NOT NULL";
+    until(&nodes, "decided", async || stage.count(undecided).await == 0).await;
     assert_eq!(stage.count("SELECT COUNT(*) FROM runs").await, 1, "the open digest takes it");
     nodes.iter().for_each(|node| node.clock.set(node.clock.micros() + 24 * HOUR));
     until(&nodes, "it fires", async || world(&worlds[0], |w| w.received.len()) == 1).await;

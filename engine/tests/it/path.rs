@@ -10,7 +10,7 @@ use engine::hooks::{self, HookAnswer, Request};
 use engine::ids::{AreaId, UserId};
 use engine::limits::Limits;
 use engine::net::{Http, NetConfig};
-use engine::node::{Engine, Parts};
+use engine::node::{Engine, Parts, Steps};
 use engine::store::Db;
 use engine::store::people::{self, NewUser};
 use engine::testkit::databases;
@@ -77,7 +77,13 @@ impl Stage {
 }
 
 async fn start(db: &Db, ring: &KeyRing, clock: &Clock) -> Arc<Engine> {
-    let parts = Parts {
+    let (engine, wakes) = Engine::new(parts(db, ring, clock)).await.unwrap();
+    engine.run(wakes);
+    engine
+}
+
+fn parts(db: &Db, ring: &KeyRing, clock: &Clock) -> Parts {
+    Parts {
         db: db.clone(),
         services: SERVICES,
         clock: clock.clone(),
@@ -87,10 +93,7 @@ async fn start(db: &Db, ring: &KeyRing, clock: &Clock) -> Arc<Engine> {
         name: "one".into(),
         url: None,
         lease: Duration::from_secs(20),
-    };
-    let (engine, wakes) = Engine::new(parts).await.unwrap();
-    engine.run(wakes);
-    engine
+    }
 }
 
 fn area(world: &str, more: Value) -> Value {
@@ -335,6 +338,39 @@ async fn a_hook_fires_and_a_delivery_id_is_taken_once() {
         stage.until("gone", async || send(r#"{"text":"three"}"#).await == HookAnswer::Gone).await;
         assert_eq!(world(&name, |w| w.received.len()), 1, "{name}");
         stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_over_decides_nothing_before_it_has_queued_what_was_open() {
+    for test in databases().await {
+        let name = format!("loaded-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({"action": {"name": "received", "every": null}}))).await;
+        let key = engine::area::hook_key::of(id, &stage.ring);
+        let body = |number: i64| json!({"id": number.to_string(), "text": format!("t{number}")}).to_string();
+        let send = async |engine: &Arc<Engine>, number| {
+            let body = body(number);
+            let request = Request { method: "POST", url: "http://x/", query: "", headers: &[], body: body.as_bytes() };
+            assert!(matches!(hooks::receive(engine, &key, &request).await, HookAnswer::Accepted(_)), "{name}");
+        };
+        world(&name, |w| w.refusals = vec![Fault::later("503")]);
+        send(&stage.engine, 1).await;
+        stage.received(&name, 1).await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+        // Another node owns all, and has not read what is open.
+        let (next, wakes) = Engine::new(parts(&test.db, &stage.ring, &stage.clock)).await.unwrap();
+        next.leases.round().await.unwrap();
+        send(&next, 2).await;
+        let runs = async || {
+            let sql = "SELECT COUNT(*) FROM runs";
+            let (count,): (i64,) = engine::on!(&test.db, pool => sqlx::query_as(sql).fetch_one(pool).await).unwrap();
+            count
+        };
+        assert_eq!(runs().await, 1, "{name}: durable, and not decided yet");
+        Steps::of(&next, wakes).look_again().await;
+        assert_eq!(runs().await, 2, "{name}: decided when the older one is queued");
+        next.stop(Duration::from_secs(5)).await;
     }
 }
 
