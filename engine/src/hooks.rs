@@ -158,7 +158,7 @@ async fn record(
         return Ok(id);
     };
     let scene =
-        Scene { part, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: engine.limits.fan_out };
+        Scene { proof, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: engine.limits.fan_out };
     let arrival = Arrival::new(id, &body);
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
     if births.mark.is_some() {
@@ -213,7 +213,7 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
         let (watchers, _turn) =
             engine.plans.decided_by(event.source_id, Some(proof)).await.map_err(|_| Refused::Away)?;
         let scene = Scene {
-            part,
+            proof,
             now: engine.clock.micros(),
             baseline: false,
             ids: &engine.ids,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Micros;
 use crate::ids::{AreaNo, EventId, IdGen, RunId};
-use crate::ledger::{NewRun, RunState, RunUpdate, Unit};
+use crate::ledger::{NewRun, Proof, RunState, RunUpdate, Unit};
 use crate::node::lock;
 use crate::plans::{Watcher, Watchers, has_memory};
 use crate::policy::{self, Birth, Order};
@@ -47,8 +47,8 @@ impl<'a> Arrival<'a> {
 /// What is known beside watchers and events.
 #[derive(Debug)]
 pub struct Scene<'a> {
-    /// The source's partition.
-    pub part: i64,
+    /// That the source's partition is ours.
+    pub proof: Proof,
     /// Now.
     pub now: Micros,
     /// What arrived was there before anybody watched.
@@ -307,7 +307,7 @@ impl Newborn<'_, '_> {
             event: self.arrival.id,
             replay: 0,
             revision: plan.revision,
-            part: self.scene.part,
+            part: self.scene.proof.part,
             state,
             reason,
             due_at,
@@ -320,8 +320,9 @@ impl Newborn<'_, '_> {
     fn queue(&mut self, run: RunId, due: Micros, held: bool, detail: Option<Detail>) {
         let plan = &self.watcher.plan;
         let at_once = crate::react::at_once(plan.policy.order);
-        let (user, part, restarts) = (plan.user, self.scene.part, plan.policy.order == Order::Restart);
-        self.births.heads.push(Head { run, area: plan.no, user, part, due, at_once, held, restarts });
+        let (user, Proof { part, epoch }, restarts) =
+            (plan.user, self.scene.proof, plan.policy.order == Order::Restart);
+        self.births.heads.push(Head { run, area: plan.no, user, part, epoch, due, at_once, held, restarts });
         if held {
             return;
         }
@@ -329,7 +330,7 @@ impl Newborn<'_, '_> {
             id: run,
             area_no: plan.no,
             revision: plan.revision,
-            part: self.scene.part,
+            part: self.scene.proof.part,
             event_id: self.arrival.id,
             replay: 0,
             state: RunState::Ready.as_str().to_owned(),

@@ -242,8 +242,8 @@ fn decide(
     let mut births = Births::default();
     if undecided.is_none() {
         let arrivals: Vec<Arrival<'_>> = events.iter().zip(&bodies).map(|(e, body)| Arrival::new(e.id, body)).collect();
-        let (part, now) = (row.part, engine.clock.micros());
-        let scene = Scene { part, now, baseline: taken.baseline, ids: &engine.ids, fan_out: usize::MAX };
+        let now = engine.clock.micros();
+        let scene = Scene { proof, now, baseline: taken.baseline, ids: &engine.ids, fan_out: usize::MAX };
         births = intake::decide(watchers, &arrivals, &scene, &|area| engine.open_runs_of(area));
     }
     let mut unit = Unit { proof: Some(proof), events, ..births.unit() };

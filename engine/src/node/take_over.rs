@@ -46,9 +46,9 @@ async fn load(engine: &Arc<Engine>, parts: &[i64]) -> sqlx::Result<()> {
     let failing = crate::plans::failing(&engine.db).await?;
     *lock(&engine.failing) = failing;
     for &part in parts {
-        let proof = engine.leases.proof(part);
-        react::load(engine, part).await?;
-        lock(&engine.loaded).extend(proof.map(|proof| (part, proof.epoch)));
+        let Some(proof) = engine.leases.known(part) else { continue };
+        react::load(engine, proof).await?;
+        lock(&engine.loaded).insert(part, proof.epoch);
     }
     load_sources(engine, parts).await?;
     crate::crash::point("node.loaded");

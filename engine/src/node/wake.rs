@@ -191,7 +191,7 @@ pub(super) async fn act(engine: &Arc<Engine>, wake: Wake) {
             }
         }
         Wake::Undecided { part } => crate::hooks::decide_undecided(engine, part).await,
-        Wake::Run { run, .. } => crate::react::take_in(engine, run).await,
+        Wake::Run { part, run } => crate::react::take_in(engine, part, run).await,
         Wake::Ended { run, .. } => {
             engine.run_superseded(run);
             engine.queue_changed.notify_one();

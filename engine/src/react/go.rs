@@ -50,6 +50,11 @@ enum Stepped {
 /// Takes the run as far as it goes.
 pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
     let Some(proof) = engine.leases.proof(head.part) else { return engine.run_let_go(head) };
+    if proof.epoch != head.epoch {
+        // Lost and gained again since it was read: another node may have worked it.
+        engine.run_ended(head.run);
+        return super::take_in(engine, head.part, head.run).await;
+    }
     let plan = match engine.plans.pinned(row.area_no, row.revision).await {
         Ok(Some(plan)) => plan,
         Ok(None) => return engine.end_run(head, RunState::Cancelled, "the AREA or its revision is gone").await,

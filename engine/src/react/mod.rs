@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Micros;
 use crate::ids::RunId;
 use crate::intake::Births;
-use crate::ledger::{RunState, RunUpdate, Unit};
+use crate::ledger::{Proof, RunState, RunUpdate, Unit};
 use crate::node::{Engine, lock};
 use crate::policy::Order;
 use crate::store::work::{self, OpenRun, RunRow};
@@ -119,13 +119,13 @@ async fn start(engine: &Arc<Engine>, heads: Vec<Head>) {
 }
 
 /// Queues the open runs of a partition.
-pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
+pub async fn load(engine: &Arc<Engine>, proof: Proof) -> sqlx::Result<()> {
     if crate::crash::without("react.load") {
         return Ok(());
     }
     let mut after = (Micros::MIN, RunId(0));
     loop {
-        let page = work::open_runs(&engine.db, part, after, HEADS_A_PAGE).await?;
+        let page = work::open_runs(&engine.db, proof.part, after, HEADS_A_PAGE).await?;
         let full = page.len() as i64 == HEADS_A_PAGE;
         let Some(last) = page.last() else { return Ok(()) };
         after = (last.due_at, last.id);
@@ -136,7 +136,7 @@ pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
                 Some(order) => *order,
                 None => *orders.entry(run.area_no).or_insert(engine.order_of(run.area_no).await?),
             };
-            lock(&engine.queue).put(head_of(&run, order, now), now);
+            lock(&engine.queue).put(head_of(&run, order, now, proof), now);
         }
         engine.queue_changed.notify_one();
         if !full {
@@ -145,13 +145,14 @@ pub async fn load(engine: &Arc<Engine>, part: i64) -> sqlx::Result<()> {
     }
 }
 
-fn head_of(run: &OpenRun, order: Order, now: Micros) -> Head {
+fn head_of(run: &OpenRun, order: Order, now: Micros, proof: Proof) -> Head {
     // Ready is ready, whatever the clock said when it was born.
     let ready = run.state == RunState::Ready.as_str();
     let due = if ready { run.due_at.min(now) } else { run.due_at };
     let held = run.state == RunState::Held.as_str();
     let (at_once, restarts) = (at_once(order), order == Order::Restart);
-    Head { run: run.id, area: run.area_no, user: run.user_id, part: run.part, due, at_once, held, restarts }
+    let Proof { part, epoch } = proof;
+    Head { run: run.id, area: run.area_no, user: run.user_id, part, epoch, due, at_once, held, restarts }
 }
 
 /// Queues runs that are long due and that nobody here knows: a commit whose answer was lost, a wake that was. A page at a time;
@@ -166,19 +167,20 @@ pub async fn find_forgotten(engine: &Arc<Engine>, after: (i64, Micros, RunId)) -
     for run in page {
         if engine.leases.holds(run.part) && !lock(&engine.queue).is_known(run.id) {
             tracing::info!(run = %run.id, "a run that nobody worked is found");
-            take_in(engine, run.id).await;
+            take_in(engine, run.part, run.id).await;
         }
     }
     Ok(next)
 }
 
-/// Queues one run that was inserted or let go elsewhere.
-pub async fn take_in(engine: &Arc<Engine>, run: RunId) {
+/// Queues one run that was inserted or let go elsewhere, if its partition is ours.
+pub async fn take_in(engine: &Arc<Engine>, part: i64, run: RunId) {
+    let Some(proof) = engine.leases.known(part) else { return };
     match work::open_run(&engine.db, run).await {
         Ok(Some(run)) => {
             let Ok(order) = engine.order_of(run.area_no).await else { return };
             let now = engine.clock.micros();
-            let head = head_of(&run, order, now);
+            let head = head_of(&run, order, now, proof);
             let mut queue = lock(&engine.queue);
             queue.put(head, now);
             queue.move_to(run.id, head.due, now);

@@ -17,6 +17,8 @@ pub struct Head {
     pub user: UserId,
     /// Its partition.
     pub part: i64,
+    /// The partition's epoch when it was read: under another one somebody else may have worked it since.
+    pub epoch: i64,
     /// When it may go on.
     pub due: Micros,
     /// How many of the AREA's runs may go at once.
@@ -314,7 +316,17 @@ mod tests {
 
     fn head(run: i64, area: i64, user: u128, due: Micros, at_once: u32) -> Head {
         let user = UserId(uuid::Uuid::from_u128(user));
-        Head { run: RunId(run), area: AreaNo(area), user, part: 0, due, at_once, held: false, restarts: false }
+        Head {
+            run: RunId(run),
+            area: AreaNo(area),
+            user,
+            part: 0,
+            epoch: 0,
+            due,
+            at_once,
+            held: false,
+            restarts: false,
+        }
     }
 
     fn drain(queue: &mut Queue, now: Micros) -> Vec<i64> {

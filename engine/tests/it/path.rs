@@ -375,6 +375,32 @@ async fn who_takes_over_decides_nothing_before_it_has_queued_what_was_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_queued_before_its_partition_was_lost_and_gained_again_is_read_again() {
+    for test in databases().await {
+        let name = format!("regained-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({"action": {"name": "received", "every": null}}))).await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+        let (node, wakes) = Engine::new(parts(&test.db, &stage.ring, &stage.clock)).await.unwrap();
+        node.leases.round().await.unwrap();
+        let steps = Steps::of(&node, wakes);
+        steps.look_again().await;
+        let key = engine::area::hook_key::of(id, &stage.ring);
+        let body = json!({"id": "1", "text": "t1"}).to_string();
+        let request = Request { method: "POST", url: "http://x/", query: "", headers: &[], body: body.as_bytes() };
+        assert!(matches!(hooks::receive(&node, &key, &request).await, HookAnswer::Accepted(_)), "{name}");
+        // It stands still; another node has the partition, works the run, and is gone.
+        for sql in ["UPDATE leases SET epoch = epoch + 1", "UPDATE runs SET state = 'done', ended_at = 1"] {
+            engine::on_write!(&test.db, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
+        }
+        node.leases.round().await.unwrap();
+        steps.react().await;
+        node.stop(Duration::from_secs(5)).await;
+        assert_eq!(world(&name, |w| w.received.len()), 0, "{name}: what is done is not done again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn conditions_filter_and_why_says_which_value() {
     for test in databases().await {
         let name = format!("why-{}", test.label);
