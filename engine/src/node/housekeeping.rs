@@ -84,14 +84,13 @@ pub(super) async fn slow_scan(engine: &Arc<Engine>, place: &mut Place) {
     }
     match crate::plans::joining(&engine.db).await {
         Ok(sources) => {
-            let unknown: Vec<SourceId> = {
-                let joining = lock(&engine.joining);
-                let ours = sources.into_iter().filter(|(_, part)| engine.leases.holds(*part)).map(|(source, _)| source);
-                ours.filter(|source| !joining.contains(source)).collect()
-            };
-            for source in unknown {
+            for (source, _) in sources.into_iter().filter(|(_, part)| engine.leases.holds(*part)) {
+                // Also where one was known to join before: it may be another AREA, or the same that joins anew.
                 engine.plans.forget(source);
-                take_over::refresh(engine, source).await;
+                let known = lock(&engine.joining).contains(&source) && engine.schedule_of(source).is_some();
+                if !known {
+                    take_over::refresh(engine, source).await;
+                }
             }
         }
         Err(error) => tracing::warn!(%error, "the slow scan could not look for open baselines"),

@@ -401,6 +401,37 @@ async fn a_run_that_was_queued_before_its_partition_was_lost_and_gained_again_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_baseline_whose_wake_was_lost_is_found_also_where_one_was_open_before() {
+    for test in databases().await {
+        let name = format!("lost-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+        let (node, wakes) = Engine::new(parts(&test.db, &stage.ring, &stage.clock)).await.unwrap();
+        node.leases.round().await.unwrap();
+        let steps = Steps::of(&node, wakes);
+        steps.look_again().await;
+        let heard = async |changed| {
+            node.changed(&changed).await;
+            while let Some(wake) = steps.next_wake() {
+                steps.hear(wake).await;
+            }
+        };
+        let desk = node.desk();
+        let created = desk.create(stage.user, &area(&name, json!({})), false).await.unwrap();
+        let id = created.area.id;
+        heard(created).await;
+        heard(desk.pause(stage.user, id, None).await.unwrap()).await;
+        // This one nobody hears.
+        desk.resume(stage.user, id, None).await.unwrap();
+        steps.scan().await;
+        steps.poll().await;
+        let joined = async || desk.get(stage.user, id).await.unwrap().joined_at.is_some();
+        stage.until("joined", joined).await;
+        node.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn conditions_filter_and_why_says_which_value() {
     for test in databases().await {
         let name = format!("why-{}", test.label);
