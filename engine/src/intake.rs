@@ -71,8 +71,8 @@ pub struct Births {
     pub heads: Vec<Head>,
     /// What those heads need to go, so that it need not be read back.
     pub rows: Vec<RunRow>,
-    /// Held runs that are due at another time now.
-    pub moved: Vec<(RunId, Micros)>,
+    /// Held runs that are due at another time now, with their partition.
+    pub moved: Vec<(RunId, i64, Micros)>,
     /// Runs that a newer one ended.
     pub superseded: Vec<RunId>,
     /// The last AREA that was decided, when there were more births than may be committed at once.
@@ -247,7 +247,7 @@ impl Newborn<'_, '_> {
         };
         self.births.updates.retain(|known| known.id != *run);
         self.births.updates.push(update);
-        self.births.moved.push((*run, until));
+        self.births.moved.push((*run, self.scene.proof.part, until));
         self.births.rows.retain(|row| row.id != *run);
         self.births.standing.push((self.watcher.plan.no, self.watcher.version));
     }

@@ -201,11 +201,12 @@ pub fn at_once(order: Order) -> u32 {
 
 impl Engine {
     /// Queues what was born and committed. What was lost since the commit is the next owner's.
-    pub(crate) fn take_births(&self, births: Births) {
+    pub(crate) fn take_births(self: &Arc<Self>, births: Births) {
         if births.is_empty() {
             return;
         }
         let now = self.clock.micros();
+        let mut unknown = Vec::new();
         {
             let mut fresh = lock(&self.fresh);
             for row in births.rows.into_iter().filter(|row| self.leases.holds(row.part)) {
@@ -222,9 +223,17 @@ impl Engine {
                 let due = if head.held { head.due } else { head.due.min(now) };
                 queue.put(Head { due, ..head }, now);
             }
-            for (run, due) in births.moved {
-                queue.move_to(run, due, now);
+            for (run, part, due) in births.moved {
+                match queue.is_known(run) {
+                    true => queue.move_to(run, due, now),
+                    false => unknown.push((part, run)),
+                }
             }
+        }
+        // Moved while what is open was read page by page: it may have left the page that is still to come.
+        for (part, run) in unknown {
+            let node = Arc::clone(self);
+            self.spawn(async move { take_in(&node, part, run).await });
         }
         births.superseded.into_iter().for_each(|run| self.run_superseded(run));
         self.queue_changed.notify_one();

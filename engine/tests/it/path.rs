@@ -432,6 +432,45 @@ async fn a_baseline_whose_wake_was_lost_is_found_also_where_one_was_open_before(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_is_full_before_it_was_queued_fires_at_once() {
+    for test in databases().await {
+        let name = format!("full-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let digest = json!({"action": {"name": "received", "every": null}, "policy": {"digest": {"every": "1d", "max": 2}},
+            "reactions": [{"id": "one", "service": "script", "name": "send",
+                "data": {"world": name, "text": "{{ event.count }} came"}}]});
+        let id = stage.create(area(&name, digest)).await;
+        let key = engine::area::hook_key::of(id, &stage.ring);
+        let send = async |engine: &Arc<Engine>, number: i64| {
+            let body = json!({"id": number.to_string(), "text": "t"}).to_string();
+            let request = Request { method: "POST", url: "http://x/", query: "", headers: &[], body: body.as_bytes() };
+            assert!(matches!(hooks::receive(engine, &key, &request).await, HookAnswer::Accepted(_)), "{name}");
+        };
+        send(&stage.engine, 1).await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+        let (node, wakes) = Engine::new(parts(&test.db, &stage.ring, &stage.clock)).await.unwrap();
+        node.leases.round().await.unwrap();
+        let steps = Steps::of(&node, wakes);
+        // It is on no page that is read: as if it had moved from one that was to come to one that was read.
+        for (sql, look) in [("UPDATE runs SET part = part + 1000", true), ("UPDATE runs SET part = part - 1000", false)]
+        {
+            engine::on_write!(&test.db, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
+            if look {
+                steps.look_again().await;
+            }
+        }
+        send(&node, 2).await;
+        let received = async || {
+            steps.react().await;
+            world(&name, |w| w.received.len()) == 1
+        };
+        stage.until("received", received).await;
+        assert_eq!(world(&name, |w| w.received[0].1["text"].clone()), "2 came", "{name}");
+        node.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn conditions_filter_and_why_says_which_value() {
     for test in databases().await {
         let name = format!("why-{}", test.label);
