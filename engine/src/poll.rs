@@ -121,7 +121,7 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
             }
             other => other?,
         };
-        let page = Taken { last: !page.more, baseline, page };
+        let page = Taken { last: !page.more, baseline, queues: false, page };
         went.items += page.page.items.len();
         went.answer.clone_from(&page.page.answer);
         let more = page.page.more;
@@ -177,6 +177,8 @@ struct Taken {
     last: bool,
     /// The poll began without a cursor: what is there now is old to everybody.
     baseline: bool,
+    /// Older events of the source wait for their decision, and these wait behind them.
+    queues: bool,
 }
 
 /// Decides a page and commits it; again, where something changed meanwhile. What was there before anybody watched is recorded too,
@@ -195,9 +197,10 @@ async fn settle(
         }
         return Ok(());
     }
+    taken.queues = work::waits(&engine.db, row.part, row.id).await?;
     for _ in 0..DECIDE_AGAIN {
         let proof = engine.decides(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
-        let (watchers, _turn) = engine.plans.decided_by(row.id, Some(proof)).await?;
+        let (watchers, turn) = engine.plans.decided_by(row.id, Some(proof)).await?;
         let (unit, births) = decide(engine, row, proof, &watchers, &items, &taken, joining)?;
         let crowded = unit.events.iter().any(|event| event.undecided.is_some());
         match engine.ledger.commit(unit).await {
@@ -206,7 +209,9 @@ async fn settle(
                 engine.cursor_written(row, taken.page.cursor.as_ref());
                 engine.take_births(births);
                 if crowded {
-                    engine.wake(crate::node::Wake::Undecided { part: row.part }).await;
+                    // Before the next page: it overtakes none of these. Who decides them takes the turn.
+                    drop(turn);
+                    crate::hooks::decide_undecided(engine, row.part).await;
                 }
                 return Ok(());
             }
@@ -237,7 +242,7 @@ fn decide(
 ) -> Result<(Unit, Births), Stopped> {
     // More births than one commit may hold: the events are recorded, and decided one by one in pages.
     let crowded = watchers.all.len().saturating_mul(items.len()) > engine.limits.fan_out;
-    let undecided = (crowded && !taken.baseline).then_some(row.part);
+    let undecided = ((crowded || taken.queues) && !taken.baseline).then_some(row.part);
     let (events, bodies) = events(engine, row.id, items, undecided)?;
     let mut births = Births::default();
     if undecided.is_none() {

@@ -141,6 +141,7 @@ const BODIES: Batch =
     batch!([0 id bigint] "SELECT e.id, e.body FROM v CROSS JOIN events e WHERE e.id = v.id ORDER BY e.id");
 const UNDECIDED: &str =
     "SELECT id, source_id, body, mark, only_area FROM events WHERE undecided = $1 AND id > $2 ORDER BY id LIMIT $3";
+const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE undecided = $1 AND source_id = $2)";
 const UNDECIDED_PARTS: &str = "SELECT DISTINCT undecided FROM events WHERE undecided IS NOT NULL";
 const RECORDED: Batch = batch!([0 source bigint, 1 key text]
     "SELECT e.key FROM v CROSS JOIN events e WHERE e.source_id = v.source AND e.key = v.key");
@@ -191,6 +192,11 @@ pub async fn bodies(db: &Db, ids: &[EventId]) -> sqlx::Result<Vec<(EventId, Stri
 /// A page of a partition's undecided events, the oldest first, after `after`.
 pub async fn undecided(db: &Db, part: i64, after: EventId, most: i64) -> sqlx::Result<Vec<Undecided>> {
     on!(db, pool => sqlx::query_as(UNDECIDED).bind(part).bind(after).bind(most).fetch_all(pool).await)
+}
+
+/// Whether an event of this source waits for its decision.
+pub async fn waits(db: &Db, part: i64, source: SourceId) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query_scalar(WAITS).bind(part).bind(source).fetch_one(pool).await)
 }
 
 /// The partitions in which somebody waits for a decision.
