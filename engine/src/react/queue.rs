@@ -282,8 +282,13 @@ impl Queue {
         while let Some(no) = user.ready.pop_front() {
             let Some(area) = self.areas.get_mut(&no) else { continue };
             area.listed = false;
-            let Some(run) = area.ready.pop_first() else { continue };
+            let Some(run) = area.ready.first().copied() else { continue };
             let Some(head) = self.heads.get(&run).copied() else { continue };
+            // Listed twice: the AREA was forgotten and came back while its user had it in the list.
+            if area.going >= head.at_once {
+                continue;
+            }
+            area.ready.remove(&run);
             area.going += 1;
             user.going += 1;
             self.list(head);
@@ -397,6 +402,18 @@ mod tests {
         }
         assert_eq!(drain(&mut queue, 0), [0, 1, 2]);
         queue.ended(RunId(1));
+        assert_eq!(drain(&mut queue, 0), [3]);
+    }
+
+    #[test]
+    fn an_area_that_was_forgotten_while_it_was_listed_goes_no_oftener_than_it_may() {
+        let mut queue = Queue::new(10);
+        queue.put(head(1, 1, 1, 0, 1), 0);
+        queue.ended(RunId(1));
+        queue.put(head(2, 1, 1, 0, 1), 0);
+        queue.put(head(3, 1, 1, 0, 1), 0);
+        assert_eq!(drain(&mut queue, 0), [2]);
+        queue.ended(RunId(2));
         assert_eq!(drain(&mut queue, 0), [3]);
     }
 
