@@ -87,13 +87,15 @@ impl World {
         }
     }
 
-    /// A run of a queued AREA begins: none before it may be ready and unbegun. Two that were decided at about the same time, by two
-    /// tasks, may begin in either order.
+    /// A run of a queued AREA begins: none before it may be ready and unbegun. Two deliveries that came at about the same time are
+    /// decided by two tasks, and may begin in either order.
     fn in_order(&self, run: i64, area: i64) {
-        let born = self.recorded.runs[&run].born_at - MINUTE;
+        let known = &self.recorded.runs[&run];
+        let two_tasks = !self.areas.iter().any(|a| a.row.as_ref().is_some_and(|r| r.no == area) && a.list().is_some());
         let older = self.recorded.runs.range(..run).find(|(_, older)| {
             let waits = older.ended.is_none() && !older.begun && older.state == "ready";
-            older.area == area && waits && !older.found_late && older.born_at < born
+            let before = older.ready < known.ready && !(two_tasks && older.born_at >= known.born_at - MINUTE);
+            older.area == area && waits && !older.found_late && before
         });
         if let Some((older, _)) = older {
             self.broken(&format!("run {run} began before run {older}, which is older and ready"));

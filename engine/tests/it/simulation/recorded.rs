@@ -26,13 +26,14 @@ const TRIGGERS: [&str; 7] = [
      INSERT INTO told (kind, id, x, y, z, text, state, due, ended, detail) VALUES ('run', NEW.id, NEW.area_no, NEW.event_id,
      OLD.ended_at, NEW.reason, NEW.state, NEW.due_at, NEW.ended_at, NEW.detail); END",
 ];
-const NEWS: &str = "SELECT kind, id, x, y, z, text, state, due, ended, detail, area_state, area_revision FROM told
+const NEWS: &str = "SELECT seq, kind, id, x, y, z, text, state, due, ended, detail, area_state, area_revision FROM told
      WHERE seq > $1 ORDER BY seq";
 const SEQ: &str = "SELECT COALESCE(MAX(seq), 0) FROM told";
 
 /// A row that came or changed.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct News {
+    pub seq: i64,
     pub kind: String,
     pub id: i64,
     pub x: Option<i64>,
@@ -71,6 +72,8 @@ pub struct Run {
     pub events: Vec<i64>,
     pub steps: Value,
     pub begun: bool,
+    /// The number of the change since which it is ready.
+    pub ready: i64,
     /// The answer to the commit of its birth was lost: it is found later.
     pub found_late: bool,
 }
@@ -160,6 +163,7 @@ impl Recorded {
             events: digest_of(&steps),
             steps,
             begun: false,
+            ready: news.seq,
             found_late: self.losing,
         };
         let fires = run.ended.is_none();
@@ -184,6 +188,9 @@ impl Recorded {
             self.wrong.push(format!("run {} had ended and was written to", news.id));
         }
         let area = run.area;
+        if run.state != "ready" {
+            run.ready = news.seq;
+        }
         run.state = news.state.clone().unwrap();
         run.reason = news.text.clone();
         (run.due, run.ended) = (news.due.unwrap(), news.ended);

@@ -362,7 +362,7 @@ impl World {
         let (area, kind, id) = (self.dice.of(&hooks), self.dice.of(&KINDS), self.made);
         self.trace(|| format!("a sender has {id} for AREA {area}"));
         let answer = Arc::default();
-        self.deliveries.push(Delivery { area, id, kind, task: None, answer, taken: false, sent: 0 });
+        self.deliveries.push(Delivery { area, id, kind, task: None, answer, taken: false, joined: None, sent: 0 });
     }
 
     fn deliver(&mut self, at: usize) {
@@ -371,6 +371,8 @@ impl World {
         let (engine, group) = (Arc::clone(&node.engine), node.group);
         let delivery = &mut self.deliveries[at];
         delivery.sent += 1;
+        let area = &self.areas[delivery.area];
+        delivery.joined = area.row.as_ref().filter(|_| !area.changing).and_then(|row| row.joined_at);
         let area = self.areas[delivery.area].id;
         let (body, put) = (hook_body(delivery.id, delivery.kind), Arc::clone(&delivery.answer));
         let key = engine::area::hook_key::of(area, &engine.ring);
@@ -475,7 +477,7 @@ impl World {
     }
 
     fn poll_answer(&mut self, list: usize, cursor: Option<usize>, since: bool) -> Result<Page, Fault> {
-        let most = if self.healed { 5 } else { self.dice.of(&[1, 3, 5, 5, 50]) };
+        let most = if self.healed { 50 } else { self.dice.of(&[1, 3, 5, 5, 50]) };
         let mut page = far(|far| far.page(list, cursor, most));
         self.mutate_page(&mut page);
         if self.healed {
@@ -543,12 +545,13 @@ impl World {
             let delivery = &mut self.deliveries[at];
             delivery.task = None;
             let answer = delivery.answer.lock().unwrap().take();
-            let (id, area, kind) = (delivery.id, delivery.area, delivery.kind);
+            let (id, area, kind, joined) = (delivery.id, delivery.area, delivery.kind, delivery.joined);
             match answer {
                 Some(HookAnswer::Accepted(_) | HookAnswer::Duplicate) => {
                     delivery.taken = true;
                     let area = &mut self.areas[area];
                     if let Some(row) = area.row.as_ref().filter(|row| row.state != "paused" && !area.changing)
+                        && joined.is_some_and(|joined| row.joined_at == Some(joined))
                         && area.takes(kind)
                     {
                         area.must.insert((row.source_id, id.to_string()));

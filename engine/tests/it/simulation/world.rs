@@ -107,6 +107,8 @@ pub struct Delivery {
     pub task: Option<TaskId>,
     pub answer: Arc<Mutex<Option<HookAnswer>>>,
     pub taken: bool,
+    /// Since when its AREA takes what comes, as it was sent last.
+    pub joined: Option<i64>,
     pub sent: u32,
 }
 
