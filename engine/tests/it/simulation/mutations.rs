@@ -49,7 +49,7 @@ impl World {
     /// Breaks what is recorded, when all has healed.
     pub async fn mutate(&mut self) {
         let fired = self.areas.iter().enumerate().find_map(|(at, area)| {
-            let row = area.row.as_ref().filter(|_| area.list().is_some())?;
+            let row = area.row.as_ref().filter(|row| row.state == "active" && area.list().is_some())?;
             let (source, key) = area.must.iter().rfind(|(source, _)| *source == row.source_id)?;
             Some((at, row.no, *source, key.clone()))
         });

@@ -469,7 +469,9 @@ impl World {
                 self.tally.calls += 1;
                 self.trace(|| format!("{key} is answered {answer:?}"));
                 if let Some(sent) = self.sent.get_mut(key) {
-                    sent.maybe = !matches!(answer, Err(Fault::Later { maybe_done: false, .. }));
+                    // Who asks to be called again later has done nothing yet, also where a clock that went back calls it too soon.
+                    let undone = matches!(answer, Err(Fault::Later { maybe_done: false, .. }) | Ok(Reacted::WakeAt(_)));
+                    sent.maybe = !undone;
                 }
                 far(|far| far.answer_react(call, answer));
             }
