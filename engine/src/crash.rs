@@ -4,7 +4,7 @@
 //! that the harness can be shown to notice.
 
 /// Every point, in the path's order.
-pub const POINTS: [&str; 20] = [
+pub const POINTS: [&str; 24] = [
     "store.before_write",
     "store.after_write",
     "store.before_commit",
@@ -24,6 +24,10 @@ pub const POINTS: [&str; 20] = [
     "react.before_call",
     "react.after_call",
     "react.recorded",
+    "vault.claimed",
+    "vault.answered",
+    "vault.stored",
+    "vault.lost",
     "node.before_leave",
 ];
 

@@ -17,7 +17,6 @@ CREATE TABLE account_state (
   not_before BIGINT,                               -- no further try before
   claim BIGINT NOT NULL DEFAULT 0,                 -- the number of the last claim
   claim_node BIGINT,                               -- the node that refreshes it now; NULL: nobody
-  claim_process UUID,                              -- which process of that node
   claimed_at BIGINT,
   in_doubt BOOLEAN NOT NULL DEFAULT FALSE,         -- a refresh began whose end nobody knows: the provider may have taken the old token
   lost_at BIGINT,                                  -- since when it needs to be linked again

@@ -10,7 +10,7 @@ use engine::ids::IdGen;
 use engine::lease;
 use engine::net::Http;
 use engine::store::{Db, meta, migrate};
-use engine::vault::KeyRing;
+use engine::vault::{self, KeyRing, Vault};
 
 use super::{Code, Failure};
 use crate::settings::{Settings, Sources, load};
@@ -112,6 +112,19 @@ impl Context {
         let http = Http::new(self.settings.net.config()).map_err(Failure::failed)?;
         let (db, ring, clock) = (db.clone(), self.ring(db).await?, self.clock.clone());
         Ok(Desk { db, services: connectors::all(), ring, http, clock, ids: Arc::new(ids) })
+    }
+
+    /// What reads the tokens of accounts, and refreshes none: that is a daemon's.
+    pub fn vault(&self, desk: &Desk) -> Result<Vault, Failure> {
+        Ok(Vault::new(vault::Parts {
+            db: desk.db.clone(),
+            ring: desk.ring.clone(),
+            http: desk.http.clone(),
+            clock: desk.clock.clone(),
+            providers: self.settings.providers()?,
+            config: self.settings.vault.config(),
+            leases: None,
+        }))
     }
 
     /// The ring of keys that seal this database's secrets: from the setting `keys`, else from its file, which is made for a

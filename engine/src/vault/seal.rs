@@ -118,6 +118,11 @@ impl KeyRing {
         Ok(Secret::new(std::str::from_utf8(&plain).map_err(|_| broken())?))
     }
 
+    /// Whether a text is sealed, with whatever key.
+    pub fn is_sealed(text: &str) -> bool {
+        parts(text).is_some()
+    }
+
     /// Whether `sealed` was sealed with a key that is not the active one, and should be sealed anew.
     pub fn is_old(&self, sealed: &str) -> bool {
         parts(sealed).is_some_and(|(id, ..)| id != self.active())
