@@ -32,7 +32,7 @@ pub const POINTS: [&str; 24] = [
 ];
 
 /// What can be taken out.
-pub const MECHANISMS: [&str; 5] = ["ledger.durable", "hook.key", "react.load", "run.key", "run.birth"];
+pub const MECHANISMS: [&str; 6] = ["ledger.durable", "hook.key", "react.load", "run.key", "run.birth", "vault.claim"];
 
 /// Dies at once, as by `kill -9`, when `AREA_CRASH_POINT` names this point.
 #[cfg(feature = "testkit")]

@@ -71,7 +71,12 @@ pub(super) async fn refresh(vault: &Vault, account: AccountId, unwanted: i64) ->
             }
         };
         know(vault, &row).await?;
-        if let Some(claim) = accounts::claim(&parts.db, account, row.version, leases.node(), now).await.map_err(away)? {
+        let claimed = accounts::claim(&parts.db, account, row.version, leases.node(), now).await.map_err(away)?;
+        let claimed = match crash::without("vault.claim") {
+            true => Some(claimed.unwrap_or(Claim { claim: 0, in_doubt: false })),
+            false => claimed,
+        };
+        if let Some(claim) = claimed {
             crash::point("vault.claimed");
             if let Some(landed) = fly(vault, &row, claim, &token).await {
                 return landed;
