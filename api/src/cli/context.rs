@@ -17,12 +17,22 @@ use crate::settings::{Settings, Sources, load};
 
 /// The row of `meta` that knows which keys the database is sealed with.
 pub const KEYS: &str = "keys";
+/// What the rows of `meta` begin with that name the keys which something is sealed with.
+pub const KEY: &str = "key:";
 /// How to mend a key ring that is not the database's.
 pub const OTHER_KEYS: &str = "put back the copy of the keys (keys_file), or give this node the others' (AREA_KEYS)";
 
 /// What tells one ring from another, through all rotations, and gives nothing of it away.
 pub fn fingerprint(ring: &KeyRing) -> String {
     hex::encode(ring.identity_hash(&[b"which keys"]))
+}
+
+/// Says which of the `used` keys the ring has lost.
+pub fn lost(ring: &KeyRing, used: &[String]) -> Option<String> {
+    let held = ring.ids();
+    let lost: Vec<&str> = used.iter().filter(|id| !held.contains(id)).map(String::as_str).collect();
+    let lost = (!lost.is_empty()).then(|| lost.join(", "))?;
+    Some(format!("the keys lack {lost}, and what that sealed does not open: {OTHER_KEYS}"))
 }
 
 /// The numbers under which commands make ids: daemons count theirs from 1 upwards.
@@ -140,6 +150,10 @@ impl Context {
         if !meta::claim(db, KEYS, &mark).await? && meta::get(db, KEYS).await?.as_ref() != Some(&mark) {
             return Err(Failure::new(Code::Usage, format!("these are other keys than the database's: {OTHER_KEYS}")));
         }
+        if let Some(why) = lost(&ring, &meta::named(db, KEY).await?) {
+            return Err(Failure::new(Code::Usage, why));
+        }
+        meta::claim(db, &format!("{KEY}{}", ring.active()), "").await?;
         Ok(ring)
     }
 

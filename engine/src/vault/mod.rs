@@ -4,7 +4,7 @@
 //! The [`Vault`] hands out access tokens. What is in memory and good is handed out at once. Else the row is read; where its token is
 //! not good either, it is refreshed: once for all who wait in this process (`flight`), and by one process at a time (the row's
 //! claim). `refresh` takes the steps, `exchange` speaks to the provider, `life` says how long a token is good, `keeper` refreshes
-//! ahead of time what active AREAs need. `auth` is what a connector is handed.
+//! ahead of time what active AREAs need. `auth` is what a connector is handed. `reseal` moves everything to a new key.
 
 mod auth;
 pub mod exchange;
@@ -14,6 +14,7 @@ mod keyfile;
 mod life;
 pub mod provider;
 mod refresh;
+pub mod reseal;
 mod seal;
 
 pub use auth::AccountAuth;

@@ -125,7 +125,7 @@ async fn a_row_that_another_key_sealed_says_which_and_an_account_is_its_owners_a
         })
         .unwrap();
         let fault = w.vault.access(id).await.unwrap_err();
-        assert!(fault.why().contains(other.active()), "{}: {fault}", w.t.label);
+        assert!(fault.why().contains(&other.active()), "{}: {fault}", w.t.label);
         let id = w.linked("a0", None, None).await;
         assert_eq!(w.vault.auth(w.user, id).bearer().await.unwrap().expose(), "a0", "{}", w.t.label);
         let fault = w.vault.auth(UserId::new(), id).bearer().await.unwrap_err();
