@@ -5,6 +5,7 @@ mod failures;
 mod keeping;
 mod nodes;
 mod tokens;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
