@@ -61,3 +61,33 @@ async fn a_command_beside_the_daemon_reads_and_refreshes_nothing() {
         assert_eq!(w.calls().await, 0, "{}", w.t.label);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_database_is_away_the_holder_keeps_trying_to_store_what_it_was_given() {
+    use engine::testkit::postgres::{Options, Server, Stop};
+    let server = match tokio::task::spawn_blocking(|| Server::start(Options::default())).await.unwrap() {
+        Ok(server) => Arc::new(server),
+        Err(why) => return engine::testkit::skip(&why),
+    };
+    let w = World::on(engine::testkit::on(&server).await, VaultConfig::default()).await;
+    let id = w.linked("a0", Some("r0"), Some(1)).await;
+    w.pass(2);
+    w.answers("r0", tokens("a1", "r1").set_delay(Duration::from_secs(2))).await;
+    let waiting = tokio::spawn({
+        let vault = w.vault.clone();
+        async move { vault.access(id).await.unwrap().expose().to_owned() }
+    });
+    while w.calls().await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stopped = Arc::clone(&server);
+    tokio::task::spawn_blocking(move || stopped.stop(Stop::Immediate)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!waiting.is_finished(), "a token that is not stored is used by nobody");
+    let started = Arc::clone(&server);
+    tokio::task::spawn_blocking(move || started.start_again()).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), "a1");
+    let row = w.row(id).await;
+    assert_eq!(w.opened(id, "refresh_token", row.refresh_token.as_deref()), "r1");
+    assert_eq!((row.version, w.calls().await), (1, 1));
+}
