@@ -85,6 +85,8 @@ async fn build(context: &Context) -> Result<Parts, Failure> {
         ring,
         http: Http::new(settings.net.config()).map_err(Failure::failed)?,
         limits: settings.engine_limits(),
+        providers: settings.providers()?,
+        vault: settings.vault.config(),
         name: settings.node.name.clone(),
         url: Some(settings.node.url.clone()),
         lease: settings.node.lease.duration(),

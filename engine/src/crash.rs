@@ -4,7 +4,7 @@
 //! that the harness can be shown to notice.
 
 /// Every point, in the path's order.
-pub const POINTS: [&str; 20] = [
+pub const POINTS: [&str; 24] = [
     "store.before_write",
     "store.after_write",
     "store.before_commit",
@@ -24,11 +24,15 @@ pub const POINTS: [&str; 20] = [
     "react.before_call",
     "react.after_call",
     "react.recorded",
+    "vault.claimed",
+    "vault.answered",
+    "vault.stored",
+    "vault.lost",
     "node.before_leave",
 ];
 
 /// What can be taken out.
-pub const MECHANISMS: [&str; 5] = ["ledger.durable", "hook.key", "react.load", "run.key", "run.birth"];
+pub const MECHANISMS: [&str; 6] = ["ledger.durable", "hook.key", "react.load", "run.key", "run.birth", "vault.claim"];
 
 /// Dies at once, as by `kill -9`, when `AREA_CRASH_POINT` names this point.
 #[cfg(feature = "testkit")]

@@ -39,6 +39,8 @@ macro_rules! clocked {
     };
 }
 
+pub(crate) use clocked;
+
 const BEAT: (&str, &str) = clocked!("UPDATE nodes SET until_at = " NOW " + $2 WHERE no = $3 AND until_at > " NOW);
 const ARRIVE: (&str, &str) = clocked!("INSERT INTO nodes (no, name, url, until_at)
     SELECT COALESCE(MAX(no), 0) + 1, $3, $4, " NOW " + $2 FROM nodes WHERE true
@@ -159,6 +161,12 @@ impl Leases {
     pub fn known(&self, part: i64) -> Option<Proof> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.held.get(&part).map(|&epoch| Proof { part, epoch })
+    }
+
+    /// Whether this node may start something new: others do not take it for dead yet.
+    pub fn is_live(&self) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
 
     /// Whether `part` is ours as far as we know; what is committed proves it.

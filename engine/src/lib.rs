@@ -2,6 +2,7 @@
 //!
 //! The path, one function a step: `schedule` → `poll` → `intake` → `ledger` → `react` → `outcome` → `ledger`.
 
+pub mod accounts;
 pub mod again;
 pub mod area;
 pub mod catch_up;

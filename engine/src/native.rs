@@ -46,10 +46,7 @@ pub async fn append(engine: &Engine, user: UserId, happenings: Vec<Happening>, d
         tracing::warn!(%user, depth, "a chain of AREAs that trigger AREAs is too long; what happened is not handed on");
         return;
     }
-    let found: sqlx::Result<Option<(SourceId, i64)>> = on!(&engine.db, pool => {
-        sqlx::query_as(SOURCE).bind(user).bind(FEED.0).bind(FEED.1).fetch_optional(pool).await
-    });
-    let (source, part) = match found {
+    let (source, part) = match source(engine, user, FEED).await {
         Ok(Some(found)) => found,
         Ok(None) => return,
         Err(error) => return tracing::warn!(%error, "cannot tell an owner's AREAs what happened"),
@@ -76,6 +73,15 @@ pub async fn append(engine: &Engine, user: UserId, happenings: Vec<Happening>, d
             depth: depth + 1,
         });
     }
+}
+
+/// The owner's source on a native feed with its partition, if somebody watches it.
+pub(crate) async fn source(
+    engine: &Engine,
+    user: UserId,
+    (service, feed): (&str, &str),
+) -> sqlx::Result<Option<(SourceId, i64)>> {
+    on!(&engine.db, pool => sqlx::query_as(SOURCE).bind(user).bind(service).bind(feed).fetch_optional(pool).await)
 }
 
 /// The AREAs of one owner, as `area.*` reactions may touch them.

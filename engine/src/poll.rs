@@ -17,7 +17,7 @@ use crate::native::Happening;
 use crate::node::{Engine, lock};
 use crate::on;
 use crate::plans::{Watcher, Watchers};
-use crate::port::{Cadence, FeedKind, FeedSpec, Item, Page, PollCx};
+use crate::port::{Auth, Cadence, FeedKind, FeedSpec, Item, Page, PollCx};
 use crate::schedule::phase::next_due;
 use crate::store::work::{self, SourceRow};
 
@@ -112,7 +112,7 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     let mut went = Went { items: 0, answer: String::new(), cursor: None };
     let mut baseline = cursor.is_none();
     for _ in 0..engine.limits.pages_per_poll {
-        let page = match ask(engine, feed, &params, cursor.as_ref(), since, at).await {
+        let page = match ask(engine, row, feed, &params, cursor.as_ref(), since, at).await {
             Err(Fault::Resync { why }) if since.is_none() => {
                 tracing::warn!(source = %row.id, why, "the cursor is no longer valid; searching from the last item");
                 since = Some(last_item(engine, row.id).await?.unwrap_or_else(|| from_micros(at)));
@@ -149,6 +149,7 @@ fn joining(watchers: &Watchers) -> HashMap<AreaNo, i64> {
 
 async fn ask(
     engine: &Engine,
+    row: &SourceRow,
     feed: &FeedSpec,
     params: &Value,
     cursor: Option<&Value>,
@@ -159,7 +160,9 @@ async fn ask(
         return Err(Fault::rejected("this feed is not polled"));
     };
     let now = from_micros(at);
-    let cx = PollCx { params, cursor, since, auth: None, http: &engine.http, now };
+    let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account));
+    let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
+    let cx = PollCx { params, cursor, since, auth, http: &engine.http, now };
     let limit = engine.limits.poll_timeout;
     crate::crash::point("poll.before_call");
     let answer = tokio::time::timeout(limit, poll(cx)).await;
@@ -339,6 +342,9 @@ async fn failed(engine: &Arc<Engine>, row: &SourceRow, fault: &Fault, now: Micro
     tracing::debug!(source = %row.id, service = row.service, times = standing.times, why = standing.why, "a poll failed");
     if let Some(health) = health {
         record_health(engine, row, Some(health)).await;
+    }
+    if let (Fault::Reconnect { why, .. }, Some(account)) = (fault, row.account_id) {
+        engine.give_up(account, why).await;
     }
     let lasts = Duration::from_micros(u64::try_from(now - standing.since.timestamp_micros()).unwrap_or(0));
     let hopeless = match fault {

@@ -16,10 +16,11 @@ use crate::limits::Limits;
 use crate::net::Http;
 use crate::node::Engine;
 use crate::policy::{self, Birth, PolicyState};
-use crate::port::{FeedKind, PollCx, Verdict};
+use crate::port::{Auth, FeedKind, PollCx, Verdict};
 use crate::react::shown;
 use crate::store::areas::AreaRow;
 use crate::template::Scope;
+use crate::vault::Vault;
 
 /// Events that a backtest looks at when it is not told how many.
 pub const BACKTEST_EVENTS: i64 = 500;
@@ -73,7 +74,7 @@ pub struct RehearsedStep {
 }
 
 /// Polls what `plan` watches, as a first poll would, and says what would fire for each item.
-pub async fn dry_run(plan: &Plan, http: &Http, clock: &Clock, limits: &Limits) -> Result<DryRun, Fault> {
+pub async fn dry_run(plan: &Plan, vault: &Vault, http: &Http, clock: &Clock, limits: &Limits) -> Result<DryRun, Fault> {
     let watch = plan.source();
     let FeedKind::Polled { poll, .. } = watch.feed.kind else {
         return Err(Fault::rejected(
@@ -81,7 +82,9 @@ pub async fn dry_run(plan: &Plan, http: &Http, clock: &Clock, limits: &Limits) -
         ));
     };
     let now = clock.now();
-    let cx = PollCx { params: &watch.params, cursor: None, since: None, auth: None, http, now };
+    let auth = plan.account.map(|account| vault.auth(plan.user, account));
+    let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
+    let cx = PollCx { params: &watch.params, cursor: None, since: None, auth, http, now };
     let page = match tokio::time::timeout(limits.poll_timeout, poll(cx)).await {
         Ok(page) => page?,
         Err(_) => return Err(Fault::later(format!("no answer within {} s", limits.poll_timeout.as_secs()))),

@@ -1,6 +1,8 @@
 //! A secret is a type that cannot be printed. What is sealed at rest is in `vault`.
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use subtle::ConstantTimeEq;
 
 /// A token, key or password. `Debug` prints `[REDACTED]`; there is no `Display` and no `Serialize`.
 #[derive(Clone)]
@@ -21,5 +23,20 @@ impl Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("[REDACTED]")
+    }
+}
+
+/// Takes the same time wherever the two differ.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        SecretString::deserialize(d).map(Self)
     }
 }

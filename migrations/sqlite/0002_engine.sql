@@ -30,7 +30,7 @@ CREATE TABLE areas (
   source_id BIGINT NOT NULL REFERENCES sources (id),
   every_us BIGINT,
   joined_at BIGINT,                                -- when its baseline began; NULL: not yet
-  has_joined BOOLEAN NOT NULL DEFAULT FALSE,       -- it joined what it watches now, once at least, and has what it asked for of what was there
+  has_joined BOOLEAN NOT NULL DEFAULT FALSE,       -- it joined what it watches now, once at least
   mark BIGINT,                                     -- faulted: the last event that was decided for it
   policy TEXT,                                     -- the policies' state, JSON
   failures BIGINT NOT NULL DEFAULT 0,              -- failed runs in a row

@@ -10,19 +10,29 @@ use engine::ids::IdGen;
 use engine::lease;
 use engine::net::Http;
 use engine::store::{Db, meta, migrate};
-use engine::vault::KeyRing;
+use engine::vault::{self, KeyRing, Vault};
 
 use super::{Code, Failure};
 use crate::settings::{Settings, Sources, load};
 
 /// The row of `meta` that knows which keys the database is sealed with.
 pub const KEYS: &str = "keys";
+/// What the rows of `meta` begin with that name the keys which something is sealed with.
+pub const KEY: &str = "key:";
 /// How to mend a key ring that is not the database's.
 pub const OTHER_KEYS: &str = "put back the copy of the keys (keys_file), or give this node the others' (AREA_KEYS)";
 
 /// What tells one ring from another, through all rotations, and gives nothing of it away.
 pub fn fingerprint(ring: &KeyRing) -> String {
     hex::encode(ring.identity_hash(&[b"which keys"]))
+}
+
+/// Says which of the `used` keys the ring has lost.
+pub fn lost(ring: &KeyRing, used: &[String]) -> Option<String> {
+    let held = ring.ids();
+    let lost: Vec<&str> = used.iter().filter(|id| !held.contains(id)).map(String::as_str).collect();
+    let lost = (!lost.is_empty()).then(|| lost.join(", "))?;
+    Some(format!("the keys lack {lost}, and what that sealed does not open: {OTHER_KEYS}"))
 }
 
 /// The numbers under which commands make ids: daemons count theirs from 1 upwards.
@@ -114,6 +124,19 @@ impl Context {
         Ok(Desk { db, services: connectors::all(), ring, http, clock, ids: Arc::new(ids) })
     }
 
+    /// What reads the tokens of accounts, and refreshes none: that is a daemon's.
+    pub fn vault(&self, desk: &Desk) -> Result<Vault, Failure> {
+        Ok(Vault::new(vault::Parts {
+            db: desk.db.clone(),
+            ring: desk.ring.clone(),
+            http: desk.http.clone(),
+            clock: desk.clock.clone(),
+            providers: self.settings.providers()?,
+            config: self.settings.vault.config(),
+            leases: None,
+        }))
+    }
+
     /// The ring of keys that seal this database's secrets: from the setting `keys`, else from its file, which is made for a
     /// database that never had one. Another ring than the one that the database knows is refused: what is sealed would not open,
     /// and sources would not be found again.
@@ -127,6 +150,10 @@ impl Context {
         if !meta::claim(db, KEYS, &mark).await? && meta::get(db, KEYS).await?.as_ref() != Some(&mark) {
             return Err(Failure::new(Code::Usage, format!("these are other keys than the database's: {OTHER_KEYS}")));
         }
+        if let Some(why) = lost(&ring, &meta::named(db, KEY).await?) {
+            return Err(Failure::new(Code::Usage, why));
+        }
+        meta::claim(db, &format!("{KEY}{}", ring.active()), "").await?;
         Ok(ring)
     }
 

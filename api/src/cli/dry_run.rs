@@ -12,7 +12,7 @@ use engine::port::FeedKind;
 use engine::rehearse::{self, Rehearsed};
 use engine::store::areas::AreaRow;
 use engine::store::{Db, migrate};
-use engine::vault::KeyRing;
+use engine::vault::{KeyRing, Vault};
 use serde_json::{Value, json};
 
 use super::apply::{from_environment, wrong_places};
@@ -53,12 +53,13 @@ impl DryRun {
         let mut files = read(&self.path)?;
         from_environment(connectors::all(), &mut files)?;
         let (desk, user) = self.desk(context, &files).await?;
+        let vault = context.vault(&desk)?;
         let plans = planned(&desk, user, files).await;
-        desk.db.close().await;
         let mut tried = Vec::new();
         for (place, plan) in plans? {
-            tried.push(attempt(context, &desk, place, plan).await);
+            tried.push(attempt(context, (&desk, &vault), place, plan).await);
         }
+        desk.db.close().await;
         match self.json {
             true => out::json(&json!({ "items": tried.iter().map(as_json).collect::<Vec<_>>() }))?,
             false => tried.iter().for_each(show),
@@ -108,10 +109,13 @@ async fn planned(desk: &Desk, user: UserId, files: Vec<FileDocument>) -> Result<
     if wrong.is_empty() { Ok(plans) } else { Err(wrong_places(&places, wrong)) }
 }
 
-async fn attempt(context: &Context, desk: &Desk, place: String, plan: Plan) -> Tried {
+async fn attempt(context: &Context, (desk, vault): (&Desk, &Vault), place: String, plan: Plan) -> Tried {
     let limits = context.settings.engine_limits();
     let polled = matches!(plan.action.feed.kind, FeedKind::Polled { .. });
-    let found = if polled { Some(rehearse::dry_run(&plan, &desk.http, &desk.clock, &limits).await) } else { None };
+    let found = match polled {
+        true => Some(rehearse::dry_run(&plan, vault, &desk.http, &desk.clock, &limits).await),
+        false => None,
+    };
     let nothing = match &found {
         Some(Ok(found)) => found.items.is_empty(),
         Some(Err(_)) => false,

@@ -11,6 +11,7 @@ mod context;
 mod dry_run;
 mod export;
 mod failure;
+mod keys;
 mod migrate;
 mod out;
 mod owner;
@@ -68,6 +69,8 @@ enum Command {
     DryRun(dry_run::DryRun),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    #[command(subcommand)]
+    Keys(keys::Keys),
     Completions(completions::Completions),
 }
 
@@ -107,6 +110,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::DryRun(c) => c.run(&context).await,
         Command::Backup(c) => c.run(&context).await,
         Command::Restore(c) => c.run(&context).await,
+        Command::Keys(c) => c.run(&context).await,
         Command::Completions(c) => c.run(),
     }
 }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, ConfigError, File, FileFormat, Source, Value, ValueKind};
 
-use super::{FILE_PATH, Settings, SettingsError, names};
+use super::{FILE_PATH, PROVIDERS, Settings, SettingsError, names};
 
 /// Keys whose values no message shows.
 const SECRET: [&str; 2] = ["database_url", "keys"];
+/// The same of every provider.
+const CLIENT_SECRET: &str = ".client_secret";
 
 /// Where settings come from, besides the defaults.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +30,7 @@ pub fn load(sources: &Sources) -> Result<Settings, SettingsError> {
     let file = read_file(sources.file.as_deref())?;
     let mut origins = HashMap::new();
     // Defaults are those of the structs.
-    let mut builder = Config::builder();
+    let mut builder = add_file(Config::builder(), Path::new("config/providers.toml"), PROVIDERS, &mut origins)?;
     if let Some((path, text)) = &file {
         builder = add_file(builder, path, text, &mut origins)?;
     }
@@ -98,11 +100,12 @@ fn flatten(prefix: &str, value: Value, found: &mut Vec<(String, Value)>) {
 }
 
 fn is_known(key: &str) -> bool {
-    names::all().iter().any(|(known, _)| known == key)
+    names::all().iter().any(|(known, _)| known == key) || names::is_of_provider(key)
 }
 
 fn is_section(name: &str) -> bool {
-    names::all().iter().any(|(known, _)| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    let begins = |known: &str| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    names::all().iter().any(|(known, _)| begins(known)) || names::is_table_of_provider(name)
 }
 
 fn set(builder: Builder, key: &str, value: &str, unknown: impl Fn() -> String) -> Result<Builder, SettingsError> {
@@ -114,7 +117,7 @@ fn set(builder: Builder, key: &str, value: &str, unknown: impl Fn() -> String) -
 
 /// The value, unless it may hold a password.
 fn shown<'a>(key: &str, value: &'a str) -> &'a str {
-    if SECRET.contains(&key) { "…" } else { value }
+    if SECRET.contains(&key) || key.ends_with(CLIENT_SECRET) { "…" } else { value }
 }
 
 fn plain(e: ConfigError) -> SettingsError {

@@ -6,26 +6,31 @@
 mod limits;
 mod load;
 mod names;
+mod providers;
 mod sections;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use engine::store::DbConfig;
+use engine::vault::{Provider, ProviderConfig};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use limits::{Limits, Retention};
 pub use load::{Sources, load};
 pub use names::in_effect;
-pub use sections::{Database, Log, LogFormat, Net, Node, Samples};
+pub use sections::{Database, Log, LogFormat, Net, Node, Samples, Vault};
 pub use values::{DatabaseUrl, Hidden, Networks};
 
 /// The file of the repository, so that the binary alone can show it.
 pub const FILE: &str = include_str!("../../../config/area.toml");
 /// Where the file is looked for when no flag names one.
 pub const FILE_PATH: &str = "config/area.toml";
+/// Who issues tokens: what the operator sets of a provider goes over this.
+pub const PROVIDERS: &str = include_str!("../../../config/providers.toml");
 
 /// What is wrong with a setting; a sentence that names the key and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +67,10 @@ pub struct Settings {
     pub log: Log,
     /// The example AREAs.
     pub samples: Samples,
+    /// How tokens and keys of accounts are kept.
+    pub vault: Vault,
+    /// Who issues tokens, by name; the file `config/providers.toml` has their defaults.
+    pub providers: BTreeMap<String, ProviderConfig>,
 }
 
 impl Default for Settings {
@@ -80,6 +89,8 @@ impl Default for Settings {
             retention: Retention::default(),
             log: Log::default(),
             samples: Samples::default(),
+            vault: Vault::default(),
+            providers: BTreeMap::new(),
         }
     }
 }
@@ -115,6 +126,14 @@ impl Settings {
     /// The key ring's file; by default in the data folder.
     pub fn keys_file(&self) -> PathBuf {
         self.keys_file.clone().unwrap_or_else(|| self.data_dir.join("keys.json"))
+    }
+
+    /// Who issues tokens, checked.
+    ///
+    /// # Errors
+    /// Names the key and what would be right.
+    pub fn providers(&self) -> Result<Vec<Provider>, SettingsError> {
+        providers::engine(&self.providers)
     }
 
     /// How others reach the API.
@@ -155,6 +174,8 @@ impl Settings {
         if self.database.connections == 0 {
             return wrong("database.connections", "must be 1 or more");
         }
+        self.vault.check().or_else(|why| wrong("vault", &why))?;
+        self.providers()?;
         self.node.check().or_else(|why| wrong("node", &why))?;
         limits::check(&self.limits, &self.retention).map_err(SettingsError)?;
         self.net.check().or_else(|why| wrong("net", &why))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::vault::ProviderConfig;
 use serde_json::Value;
 
 use super::Settings;
@@ -19,6 +20,41 @@ pub fn all() -> Vec<(String, Value)> {
     let mut keys = Vec::new();
     flatten("", &defaults, &mut keys);
     keys
+}
+
+/// The keys of a provider's table that are tables themselves, of any names.
+const PROVIDER_TABLES: [&str; 2] = ["params", "apis"];
+
+/// The keys of a provider's table.
+pub fn of_provider() -> Vec<String> {
+    match serde_json::to_value(ProviderConfig::default()) {
+        Ok(Value::Object(table)) => table.into_iter().map(|(name, _)| name).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether it is `providers.NAME.KEY`, whatever the provider's name.
+pub fn is_of_provider(key: &str) -> bool {
+    let mut parts = key.split('.');
+    let provider = (parts.next(), parts.next().is_some_and(|name| !name.is_empty()));
+    let (member, inner, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let table = PROVIDER_TABLES.contains(&member);
+    provider == (Some("providers"), true)
+        && more.is_none()
+        && match inner {
+            None => !table && of_provider().iter().any(|known| known == member),
+            Some(inner) => table && !inner.is_empty(),
+        }
+}
+
+/// Whether it is a provider's table, or one in it.
+pub fn is_table_of_provider(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('.').collect();
+    match parts[..] {
+        ["providers"] | ["providers", _] => true,
+        ["providers", _, table] => PROVIDER_TABLES.contains(&table),
+        _ => false,
+    }
 }
 
 /// Every key with the value that is in effect, secrets hidden.
@@ -65,6 +101,9 @@ pub fn nearest(key: &str) -> String {
         let whole = strsim::normalized_damerau_levenshtein(key, known);
         whole.max(strsim::normalized_damerau_levenshtein(&last(key), &last(known)) * 0.9)
     };
-    let known = all().into_iter().map(|(k, _)| (alike(&k), k));
+    // A provider's keys are meant for the provider that was named.
+    let provider = key.strip_prefix("providers.").and_then(|rest| rest.split_once('.')).map(|(name, _)| name);
+    let its = provider.map(|name| of_provider().into_iter().map(move |k| format!("providers.{name}.{k}")));
+    let known = all().into_iter().map(|(k, _)| k).chain(its.into_iter().flatten()).map(|k| (alike(&k), k));
     known.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, k)| k).unwrap_or_default()
 }

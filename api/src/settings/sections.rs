@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::duration::Span;
 use engine::net::NetConfig;
+use engine::vault::VaultConfig;
 use engine::{lease, store};
 use serde::{Deserialize, Serialize};
 
@@ -200,5 +201,41 @@ pub struct Samples {
 impl Default for Samples {
     fn default() -> Self {
         Self { load: true }
+    }
+}
+
+/// `[vault]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Vault {
+    /// Whether tokens are sealed in `next_auth.accounts`.
+    pub seal: bool,
+    /// Refreshes under way at once on a node, of one provider.
+    pub refreshes_at_once: usize,
+    /// How long a provider may take to answer a refresh.
+    pub refresh_timeout: Span,
+}
+
+impl Default for Vault {
+    fn default() -> Self {
+        let VaultConfig { seal, refreshes_at_once, timeout } = VaultConfig::default();
+        Self { seal, refreshes_at_once, refresh_timeout: Span::from_secs(timeout.as_secs()) }
+    }
+}
+
+impl Vault {
+    /// As the engine's vault takes it.
+    pub fn config(&self) -> VaultConfig {
+        let (seal, refreshes_at_once) = (self.seal, self.refreshes_at_once);
+        VaultConfig { seal, refreshes_at_once, timeout: self.refresh_timeout.duration() }
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let zero =
+            [("refreshes_at_once", self.refreshes_at_once == 0), ("refresh_timeout", self.refresh_timeout.is_zero())];
+        match zero.into_iter().find(|(_, wrong)| *wrong) {
+            Some((key, _)) => Err(format!("{key}: must not be 0")),
+            None => Ok(()),
+        }
     }
 }

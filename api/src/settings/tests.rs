@@ -42,6 +42,70 @@ fn every_key_stands_in_the_file_of_the_repository_with_a_reason_above_it() {
 }
 
 #[test]
+fn every_key_of_a_provider_stands_in_its_file_with_a_reason_above_it() {
+    let lines: Vec<&str> = PROVIDERS.lines().collect();
+    for key in names::of_provider() {
+        let at = lines.iter().position(|l| l.starts_with(&format!("#{key} = ")));
+        let at = at.unwrap_or_else(|| panic!("config/providers.toml does not explain {key}"));
+        assert!(lines[at - 1].starts_with("# "), "config/providers.toml does not say why {key} is what it is");
+    }
+    let explained = lines.iter().filter(|l| l.starts_with('#') && !l.starts_with("# ") && l.contains(" = "));
+    for line in explained {
+        let key = line[1..].split(' ').next().unwrap();
+        assert!(names::of_provider().iter().any(|known| known == key), "there is no key {key}");
+    }
+}
+
+#[test]
+fn a_provider_is_built_in_overridden_by_key_and_added_by_a_table() {
+    let file = "[providers.google]\nrotates = true\n[providers.acme]\nauthorize_url = \"https://a.example/a\"\n\
+        token_url = \"https://a.example/t\"\nparams = { x = \"y\" }\n";
+    let env = [
+        ("AREA_PROVIDERS__GOOGLE__TOKEN_URL", "http://127.0.0.1:4003/oauth2/token"),
+        ("AREA_PROVIDERS__GOOGLE__APIS__GMAIL", "http://127.0.0.1:4003/gmail"),
+        ("AREA_PROVIDERS__GOOGLE__SCOPES", "openid email"),
+        ("AREA_PROVIDERS__GOOGLE__CLIENT_ID", "me"),
+        ("AREA_PROVIDERS__GOOGLE__CLIENT_SECRET", "hunter2"),
+    ];
+    let s = with(Some(file), &env, &[]).unwrap();
+    let all = s.providers().unwrap();
+    let google = all.iter().find(|p| p.name == "google").unwrap();
+    let (oauth, client) = google.client().unwrap();
+    assert_eq!(oauth.token_url.as_str(), "http://127.0.0.1:4003/oauth2/token");
+    assert_eq!((google.apis["gmail"].as_str(), google.apis.len() > 3), ("http://127.0.0.1:4003/gmail", true));
+    assert_eq!((oauth.scopes.join(" "), oauth.habits.rotates), ("openid email".to_owned(), true));
+    assert_eq!((client.id.as_str(), client.secret.as_ref().unwrap().expose()), ("me", "hunter2"));
+    assert_eq!(all.iter().find(|p| p.name == "acme").unwrap().oauth.as_ref().unwrap().params["x"], "y");
+    assert!(all.iter().filter(|p| p.client().is_some()).count() == 1 && all.len() >= 11);
+    assert!(!format!("{s:?} {:?}", in_effect(&s)).contains("hunter2"));
+}
+
+#[test]
+fn a_clients_secret_comes_from_a_file_too_and_a_wrong_provider_is_told_by_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "hunter2\n").unwrap();
+    let env = |path: &str| {
+        let env = [("AREA_PROVIDERS__DISCORD__CLIENT_ID", "me"), ("AREA_PROVIDERS__DISCORD__CLIENT_SECRET_FILE", path)];
+        with(None, &env, &[]).map(|s| s.providers().unwrap())
+    };
+    let all = env(secret.to_str().unwrap()).unwrap();
+    let discord = all.iter().find(|p| p.name == "discord").unwrap();
+    assert_eq!(discord.client().unwrap().1.secret.as_ref().unwrap().expose(), "hunter2");
+    assert!(env("/no/such").unwrap_err().starts_with("providers.discord.client_secret_file: /no/such: "));
+    let check = |env: &[(&str, &str)], part: &str| {
+        let why = with(None, env, &[]).unwrap_err();
+        assert!(why.contains(part) && !why.contains("hunter2"), "`{why}` does not say `{part}`");
+    };
+    check(&[("AREA_PROVIDERS__GOOGLE__TOKEN_URL", "x")], "providers.google.token_url: must be a URL like");
+    check(&[("AREA_PROVIDERS__GOOGLE__CLIENT_SECRET", "hunter2")], "providers.google.client_id: is missing");
+    check(&[("AREA_PROVIDERS__GOOGLE__CLIENT_SECERT", "hunter2")], "AREA_PROVIDERS__GOOGLE__CLIENT_SECRET?");
+    check(&[("AREA_PROVIDERS__GOOGLE__AUTH", "jwt")], "must be `basic` or `post` or `none`");
+    check(&[("AREA_PROVIDERS__GOOGLE__PARAMS", "x")], "is no setting");
+    check(&[("AREA_PROVIDERS__ACME__TITLE", "Acme")], "providers.acme.authorize_url: is missing");
+}
+
+#[test]
 fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     let file = Some("[log]\nfilter = \"file\"\n[database]\nconnections = 3\n[net]\nredirects = 9\n");
     let env = [("AREA_LOG__FILTER", "env"), ("AREA_DATABASE__CONNECTIONS", "4"), ("PATH", "x")];

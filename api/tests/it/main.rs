@@ -6,4 +6,6 @@
 mod cli;
 mod daemon;
 mod kit;
+mod peers;
 mod rest;
+mod vault;

@@ -17,7 +17,7 @@ use super::{catalog, origin, pointer};
 use crate::ids::AreaId;
 use crate::port::{Invalid, Services};
 use crate::secret::Secret;
-use crate::vault::KeyRing;
+use crate::vault::{KeyRing, SealError};
 
 const SEALED: &str = "$sealed";
 const SHOWN: &str = "$secret";
@@ -64,6 +64,27 @@ pub fn open(stored: &mut Value, id: AreaId, ring: &KeyRing) -> Result<(), Vec<In
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+/// Seals anew, with the active key, what an older one sealed in a stored document; false: there was nothing such.
+///
+/// # Errors
+/// As `open`; the document is as it was.
+pub fn reseal(stored: &mut Value, id: AreaId, ring: &KeyRing) -> Result<bool, SealError> {
+    let old = |(_, text): &(String, Value)| text.as_str().is_some_and(|text| ring.is_old(text));
+    let mut anew = Vec::new();
+    for (place, text) in objects(stored, SEALED).into_iter().filter(old) {
+        let secret = ring.open(&aad(id, &place), text.as_str().unwrap_or_default())?;
+        anew.push((json!({ SEALED: ring.seal(&aad(id, &place), &secret) }), place));
+    }
+    let any = !anew.is_empty();
+    anew.into_iter().for_each(|(value, place)| put(stored, &place, value));
+    Ok(any)
+}
+
+/// The sealed texts in a stored document.
+pub fn sealed(stored: &Value) -> Vec<String> {
+    objects(stored, SEALED).into_iter().filter_map(|(_, text)| text.as_str().map(str::to_owned)).collect()
 }
 
 /// What is shown of a stored document: secrets as `{"$secret": true}`.

@@ -99,6 +99,19 @@ pub fn open_params(id: SourceId, stored: &str, ring: &KeyRing) -> Result<Value, 
     }
 }
 
+/// Seals a source's params anew where an older key sealed them; `None`: nothing is to be done.
+///
+/// # Errors
+/// As `open_params`.
+pub fn reseal_params(id: SourceId, stored: &str, ring: &KeyRing) -> Result<Option<String>, SealError> {
+    let value: Value = serde_json::from_str(stored).map_err(|_| SealError::Form)?;
+    let Some(sealed) = value.get("$sealed").and_then(Value::as_str).filter(|sealed| ring.is_old(sealed)) else {
+        return Ok(None);
+    };
+    let secret = ring.open(&aad(id), sealed)?;
+    Ok(Some(canonical(&json!({ "$sealed": ring.seal(&aad(id), &secret) }))))
+}
+
 fn aad(id: SourceId) -> String {
     format!("sources/{id}")
 }

@@ -39,12 +39,21 @@ pub struct Call {
     pub(super) body: Bytes,
     pub(super) timeout: Option<Duration>,
     pub(super) max_body: Option<usize>,
+    pub(super) follows: bool,
 }
 
 impl Call {
     /// A request to `url`, not yet looked at by the guard.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), timeout: None, max_body: None }
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            timeout: None,
+            max_body: None,
+            follows: true,
+        }
     }
 
     /// A GET.
@@ -113,6 +122,12 @@ impl Call {
     /// A time of its own for the whole call, at most an hour.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.min(Duration::from_secs(3600)));
+        self
+    }
+
+    /// Hands a redirect back instead of following it: what is sent is for this address alone.
+    pub fn stay(mut self) -> Self {
+        self.follows = false;
         self
     }
 

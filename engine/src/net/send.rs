@@ -136,7 +136,7 @@ impl Http {
                 return read(response, &call.url, cap).await;
             };
             let to = to?;
-            if trust == Trust::Provider && to.origin() != call.url.origin() {
+            if !call.follows || (trust == Trust::Provider && to.origin() != call.url.origin()) {
                 return read(response, &call.url, cap).await;
             }
             hops += 1;

@@ -62,13 +62,23 @@ pub async fn keep_house(engine: Arc<Engine>) {
     loop {
         tokio::select! {
             _ = cursors.tick() => engine.write_cursors(&engine.leases.held()).await,
-            _ = scan.tick() => slow_scan(&engine, &mut place).await,
+            _ = scan.tick() => {
+                take_up_keys(&engine);
+                slow_scan(&engine, &mut place).await;
+            }
             _ = silence.tick() => raise_silence(&engine).await,
             _ = retention.tick() => purge(&engine).await,
             () = engine.stop.cancelled() => return,
         }
         metrics::gauge!("area_sources_scheduled").set(engine.due().len() as f64);
         metrics::gauge!("area_runs_open").set(lock(&engine.queue).len() as f64);
+    }
+}
+
+/// Another process may have rotated the keys: the new one seals from now on.
+fn take_up_keys(engine: &Engine) {
+    if let Err(error) = engine.ring.reload() {
+        tracing::warn!(%error, "the key file cannot be read again; the keys in memory are used on");
     }
 }
 

@@ -42,7 +42,7 @@ use crate::react::Fresh;
 use crate::react::queue::Queue;
 use crate::schedule::due::{Due, Slot};
 use crate::store::{Db, StoreError};
-use crate::vault::KeyRing;
+use crate::vault::{self, KeyRing, Provider, Vault, VaultConfig};
 
 /// Notes that a slow listener may lag behind before it misses some.
 const STREAM: usize = 1_024;
@@ -64,6 +64,10 @@ pub struct Parts {
     pub http: Http,
     /// The limits.
     pub limits: Limits,
+    /// Who issues tokens.
+    pub providers: Vec<Provider>,
+    /// What the operator set of the vault.
+    pub vault: VaultConfig,
     /// This node's name among the nodes.
     pub name: String,
     /// Where other nodes reach it.
@@ -91,7 +95,9 @@ pub struct Engine {
     /// Where facts are written.
     pub ledger: Ledger,
     /// What we own.
-    pub leases: Leases,
+    pub leases: Arc<Leases>,
+    /// Hands out the tokens of accounts.
+    pub vault: Vault,
     /// AREAs ready to run.
     pub plans: Plans,
     feeds: Vec<(&'static Service, &'static FeedSpec)>,
@@ -166,6 +172,16 @@ impl Engine {
     pub async fn new(parts: Parts) -> Result<(Arc<Self>, Wakes), StoreError> {
         let floor = id_floor(&parts.db).await?;
         let leases = Leases::arrive(parts.db.clone(), parts.clock.clone(), parts.name, parts.url, parts.lease).await?;
+        let leases = Arc::new(leases);
+        let vault = Vault::new(vault::Parts {
+            db: parts.db.clone(),
+            ring: parts.ring.clone(),
+            http: parts.http.clone(),
+            clock: parts.clock.clone(),
+            providers: parts.providers,
+            config: parts.vault,
+            leases: Some(Arc::clone(&leases)),
+        });
         let ids = Arc::new(IdGen::new(parts.clock.clone(), leases.node(), floor));
         let (ledger, writer) = Ledger::start(parts.db.clone());
         let (wakes, heard) = mpsc::channel(WAKES);
@@ -208,6 +224,7 @@ impl Engine {
             ids,
             ledger,
             leases,
+            vault,
             plans,
         };
         Ok((Arc::new(engine), Wakes(heard)))
@@ -225,6 +242,7 @@ impl Engine {
         self.turn(timing::poll_who_is_due(Arc::clone(self)));
         self.turn(crate::react::serve(Arc::clone(self)));
         self.turn(housekeeping::keep_house(Arc::clone(self)));
+        self.turn(crate::accounts::keep(Arc::clone(self)));
     }
 
     fn turn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -243,14 +261,17 @@ impl Engine {
         self.loops.close();
         self.loops.wait().await;
         self.tasks.close();
+        // A token that a provider has handed out must still be stored.
+        let finished = async { tokio::join!(self.tasks.wait(), self.vault.settle()) };
         let drained = tokio::select! {
-            drained = tokio::time::timeout(within, self.tasks.wait()) => drained,
+            drained = tokio::time::timeout(within, finished) => drained.map(drop),
             () = lease::stay(self) => Ok(()),
         };
         if drained.is_err() {
             tracing::warn!(tasks = self.tasks.len(), "not everything in flight finished in time; it is handed back");
         }
         self.halted.cancel();
+        self.vault.halt();
         let held = self.leases.held();
         self.write_cursors(&held).await;
         crate::crash::point("node.before_leave");
@@ -263,6 +284,7 @@ impl Engine {
     pub fn halt(&self) {
         self.stop.cancel();
         self.halted.cancel();
+        self.vault.halt();
         self.writer.abort();
     }
 

@@ -18,7 +18,7 @@ use crate::ledger::{Proof, Refused, RunState, RunUpdate, Unit};
 use crate::node::{Engine, lock};
 use crate::outcome::{self, Next};
 use crate::policy::Delivery;
-use crate::port::{Invalid, ReactCx, Reacted};
+use crate::port::{Auth, Invalid, ReactCx, Reacted};
 use crate::store::work::RunRow;
 use crate::template::Scope;
 
@@ -220,6 +220,9 @@ impl Going<'_> {
         let began = Instant::now();
         let result = self.call(step, &params, index).await;
         crate::crash::point("react.after_call");
+        if let (Err(Fault::Reconnect { why, .. }), Some(account)) = (&result, step.account) {
+            self.engine.give_up(account, why).await;
+        }
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let fault = result.as_ref().err().map(|fault| fault.why().to_owned());
         let sleeping = matches!(result, Ok(Reacted::WakeAt(_)));
@@ -325,10 +328,11 @@ impl Going<'_> {
         let key = if crate::crash::without("run.key") { uuid::Uuid::new_v4().to_string() } else { key };
         let areas =
             crate::native::OwnAreas { engine: self.engine, user: self.plan.user, depth: self.row.depth.unwrap_or(0) };
+        let auth = step.account.map(|account| self.engine.vault.auth(self.plan.user, account));
         let cx = ReactCx {
             params,
             key: &key,
-            auth: None,
+            auth: auth.as_ref().map(|auth| auth as &dyn Auth),
             http: &self.engine.http,
             born: from_micros(self.born),
             now: self.engine.clock.now(),

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use super::Db;
 use super::sources::{FIND_OR_MAKE, FORGET, LOCK, NewSource, SET_EVERY, Touched, find_or_make, settle};
 use crate::clock::Micros;
-use crate::ids::{AreaId, AreaNo, SourceId, UserId};
+use crate::ids::{AccountId, AreaId, AreaNo, SourceId, UserId};
 use crate::{in_tx, on};
 
 /// The columns of [`AreaRow`] of a table with the alias `a`.
@@ -43,9 +43,20 @@ const SET_STATE: &str = "UPDATE areas SET state = $4, reason = NULL, failures = 
      has_joined = has_joined OR ($6 AND joined_at IS NOT NULL), updated_at = $8, version = version + 1
      WHERE user_id = $1 AND id = $2 AND version = $3";
 const ADD_REVISION: &str = "INSERT INTO area_revisions (area_no, revision, body, created_at) VALUES ($1, $2, $3, $4)";
+const UNLIST_ACCOUNTS: &str = "DELETE FROM area_accounts WHERE area_no = $1";
+const LIST_ACCOUNT: &str = "INSERT INTO area_accounts (area_no, account_id) VALUES ($1, $2)";
 const CANCEL_RUNS: &str = "UPDATE runs SET state = 'cancelled', reason = 'the AREA was deleted', ended_at = $2
      WHERE area_no = $1 AND ended_at IS NULL";
 const DELETE: &str = "DELETE FROM areas WHERE user_id = $1 AND id = $2 AND version = $3";
+
+/// Writes down which accounts the AREA `$no` watches and acts with.
+macro_rules! list_accounts {
+    ($tx:ident, $no:expr, $content:expr) => {
+        for account in &$content.accounts {
+            sqlx::query(LIST_ACCOUNT).bind($no).bind(account).execute(&mut *$tx).await?;
+        }
+    };
+}
 
 /// Whether an AREA fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
@@ -205,6 +216,8 @@ pub struct Content {
     pub every_us: i64,
     /// What it watches.
     pub source: NewSource,
+    /// The accounts that it watches and acts with, each once.
+    pub accounts: Vec<AccountId>,
 }
 
 /// An edit of an AREA: its next revision.
@@ -305,6 +318,7 @@ pub async fn create(db: &Db, new: &NewArea) -> sqlx::Result<Changed> {
         let add = add.bind(source.source).bind(content.every_us).bind(new.joined_at).bind(new.silent_at);
         add.bind(new.applied).bind(now).execute(&mut *tx).await?;
         sqlx::query(ADD_REVISION).bind(new.no).bind(1_i64).bind(&content.body).bind(now).execute(&mut *tx).await?;
+        list_accounts!(tx, new.no, content);
         settle!(tx, source);
         let area = sqlx::query_as(GET).bind(new.user).bind(new.id).fetch_one(&mut *tx).await?;
         Ok(Changed { area, sources: vec![source] })
@@ -325,6 +339,7 @@ pub async fn create_all(db: &Db, all: &[NewArea]) -> sqlx::Result<Vec<Touched>> 
             let add = add.bind(source.source).bind(content.every_us).bind(new.joined_at).bind(new.silent_at);
             add.bind(new.applied).bind(now).execute(&mut *tx).await?;
             sqlx::query(ADD_REVISION).bind(new.no).bind(1_i64).bind(&content.body).bind(now).execute(&mut *tx).await?;
+            list_accounts!(tx, new.no, content);
             if sources.last() != Some(&source) {
                 sources.push(source);
             }
@@ -352,6 +367,8 @@ pub async fn edit(db: &Db, old: &AreaRow, edit: &Edit) -> sqlx::Result<Option<Ch
         one_row(set.execute(&mut *tx).await?.rows_affected())?;
         let add = sqlx::query(ADD_REVISION).bind(old.no).bind(revision).bind(&content.body).bind(now);
         add.execute(&mut *tx).await?;
+        sqlx::query(UNLIST_ACCOUNTS).bind(old.no).execute(&mut *tx).await?;
+        list_accounts!(tx, old.no, content);
         for source in &sources {
             settle!(tx, source);
         }

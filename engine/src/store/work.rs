@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use super::Db;
 use super::batch::Batch;
 use crate::clock::Micros;
-use crate::ids::{AreaNo, EventId, RunId, SourceId, UserId};
+use crate::ids::{AccountId, AreaNo, EventId, RunId, SourceId, UserId};
 use crate::{batch, on};
 
 /// Rows that one page of a take-over reads.
@@ -42,6 +42,8 @@ pub struct SourceRow {
     pub service: String,
     /// Its feed.
     pub feed: String,
+    /// The account that it is asked with.
+    pub account_id: Option<AccountId>,
     /// Its partition.
     pub part: i64,
     /// Feed params, secrets sealed.
@@ -121,7 +123,7 @@ const WATCHED: &str = "SELECT id, part, service, feed, every_us, health FROM sou
 const WATCHED_ALL: &str = "SELECT id, part, service, feed, every_us, health FROM sources
     WHERE every_us IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
 const SOURCES: Batch = batch!([0 id bigint]
-    "SELECT s.id, s.user_id, s.service, s.feed, s.part, s.params, s.every_us, s.cursor, s.version
+    "SELECT s.id, s.user_id, s.service, s.feed, s.account_id, s.part, s.params, s.every_us, s.cursor, s.version
      FROM v CROSS JOIN sources s WHERE s.id = v.id");
 const OPEN: &str =
     "SELECT r.id, r.area_no, a.user_id, r.due_at, r.state, r.part FROM runs r JOIN areas a ON a.no = r.area_no

@@ -43,6 +43,12 @@ pub async fn sqlite() -> TestDb {
     open("sqlite", url, Some(folder)).await
 }
 
+/// A fresh migrated database on a server of the test's own, which it may stop.
+pub async fn on(server: &postgres::Server) -> TestDb {
+    let url = server.create_database().await.expect("CREATE DATABASE");
+    open("a server of its own", url, None).await
+}
+
 async fn open(label: &'static str, url: String, folder: Option<tempfile::TempDir>) -> TestDb {
     let config = DbConfig { url: url.clone(), connections: CONNECTIONS };
     let db = Db::open(&config).await.unwrap_or_else(|e| panic!("{label}: cannot open: {e}"));

@@ -8,7 +8,7 @@ pub mod postgres;
 #[cfg(feature = "testkit")]
 pub mod turns;
 
-pub use database::{TestDb, databases, sqlite};
+pub use database::{TestDb, databases, on, sqlite};
 
 /// Set to `1` (by `.ci/run`): what a test needs and does not find is a failure, never a skip.
 pub const REQUIRE_ALL: &str = "AREA_TEST_REQUIRE_ALL";

@@ -118,12 +118,12 @@ impl KeyRing {
         Ok(Self::of(sealing, decode(&text.identity, "/identity")?))
     }
 
-    fn load(path: &Path) -> Result<Self, KeyError> {
+    pub(super) fn load(path: &Path) -> Result<Self, KeyError> {
         let file = File::open(path).map_err(at(path))?;
         check_mode(path, &file)?;
         let mut text = Zeroizing::new(String::new());
         file.take(MAX_FILE).read_to_string(&mut text).map_err(at(path))?;
-        Self::parse(&text).map_err(|e| match e {
+        Self::parse(&text).map(|ring| ring.kept_in(path)).map_err(|e| match e {
             KeyError::Form(why) => KeyError::Form(format!("{}: {why}", path.display())),
             other => other,
         })
@@ -139,7 +139,8 @@ impl KeyRing {
         written.map_err(at(path))
     }
 
-    fn text(&self) -> Zeroizing<String> {
+    /// The ring as text: what the file holds, or an environment variable.
+    pub fn text(&self) -> Zeroizing<String> {
         let keys = self.keys();
         let line = |(id, key): &(String, KeyBytes)| {
             Zeroizing::new(format!("    \"{id}\": \"{}\"", *Zeroizing::new(BASE64.encode(key.expose_secret()))))

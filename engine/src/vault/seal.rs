@@ -5,7 +5,8 @@
 //! the identity key, which is never rotated: what is hashed with it must stay the same (source identities, hook URLs).
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -28,9 +29,16 @@ const VERSION: &str = "s1";
 
 pub(super) type KeyBytes = SecretBox<[u8; KEY_BYTES]>;
 
-/// The keys. Clones share them; they are wiped when the last one goes.
+/// The keys. Clones share them; they are wiped when the last one goes. A ring that came from a file is read again when a value
+/// names a key that it does not hold: another process may have rotated it.
 #[derive(Clone)]
-pub struct KeyRing(Arc<Keys>);
+pub struct KeyRing(Arc<Ring>);
+
+struct Ring {
+    keys: RwLock<Arc<Keys>>,
+    /// Where it came from, if that was a file.
+    file: Option<PathBuf>,
+}
 
 pub(super) struct Keys {
     /// The active key first.
@@ -68,11 +76,36 @@ impl KeyRing {
     }
 
     pub(super) fn of(sealing: Vec<(String, KeyBytes)>, identity: KeyBytes) -> Self {
-        Self(Arc::new(Keys { sealing, identity }))
+        let keys = RwLock::new(Arc::new(Keys { sealing, identity }));
+        Self(Arc::new(Ring { keys, file: None }))
     }
 
-    pub(super) fn keys(&self) -> &Keys {
-        &self.0
+    /// The same ring, which knows where it came from.
+    pub(super) fn kept_in(self, path: &Path) -> Self {
+        Self(Arc::new(Ring { keys: RwLock::new(self.keys()), file: Some(path.to_owned()) }))
+    }
+
+    pub(super) fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.0.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes up what the file holds now. Another installation's ring is not taken.
+    ///
+    /// # Errors
+    /// Where the file cannot be read; the ring is as it was.
+    pub fn reload(&self) -> Result<(), KeyError> {
+        let Some(path) = &self.0.file else { return Ok(()) };
+        let new = Self::load(path)?.keys();
+        if new.identity.expose_secret() != self.keys().identity.expose_secret() {
+            return Err(KeyError::Form(format!("{} holds the keys of another installation now", path.display())));
+        }
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    /// The ids of its keys, the active one first.
+    pub fn ids(&self) -> Vec<String> {
+        self.keys().sealing.iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// The same ring with a new active key. Values that are sealed already still open.
@@ -80,19 +113,29 @@ impl KeyRing {
     /// # Errors
     /// Where the system has no random bytes.
     pub fn rotated(&self) -> Result<Self, KeyError> {
-        let old = self.0.sealing.iter().map(|(id, key)| (id.clone(), copy(key)));
+        let keys = self.keys();
+        let old = keys.sealing.iter().map(|(id, key)| (id.clone(), copy(key)));
         let sealing = std::iter::once(new_key()?).chain(old).collect();
-        Ok(Self::of(sealing, copy(&self.0.identity)))
+        Ok(Self::of(sealing, copy(&keys.identity)))
+    }
+
+    /// The same ring without a key; the active one stays.
+    #[cfg(test)]
+    pub(crate) fn without(&self, id: &str) -> Self {
+        let keys = self.keys();
+        let left = keys.sealing.iter().filter(|(known, _)| known != id).map(|(id, key)| (id.clone(), copy(key)));
+        Self::of(left.collect(), copy(&keys.identity))
     }
 
     /// The id of the key that new values are sealed with.
-    pub fn active(&self) -> &str {
-        &self.0.sealing[0].0
+    pub fn active(&self) -> String {
+        self.keys().sealing[0].0.clone()
     }
 
     /// Seals `secret` for `place`: the names of table, row and column, which must be the same when it is opened.
     pub fn seal(&self, place: &str, secret: &Secret) -> String {
-        let (id, key) = &self.0.sealing[0];
+        let keys = self.keys();
+        let (id, key) = &keys.sealing[0];
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
         let aad = associated(id, place);
@@ -106,11 +149,21 @@ impl KeyRing {
     /// # Errors
     /// See [`SealError`].
     pub fn open(&self, place: &str, sealed: &str) -> Result<Secret, SealError> {
+        match self.try_open(place, sealed) {
+            Err(SealError::UnknownKey { .. }) if self.0.file.is_some() && self.reload().is_ok() => {
+                self.try_open(place, sealed)
+            }
+            opened => opened,
+        }
+    }
+
+    fn try_open(&self, place: &str, sealed: &str) -> Result<Secret, SealError> {
         let (id, nonce, text) = parts(sealed).ok_or(SealError::Form)?;
         let nonce: [u8; NONCE_BYTES] =
             BASE64.decode(nonce).ok().and_then(|n| n.try_into().ok()).ok_or(SealError::Form)?;
         let text = BASE64.decode(text).map_err(|_| SealError::Form)?;
-        let (_, key) = self.0.sealing.iter().find(|(known, _)| known == id).ok_or_else(|| unknown(id))?;
+        let keys = self.keys();
+        let (_, key) = keys.sealing.iter().find(|(known, _)| known == id).ok_or_else(|| unknown(id))?;
         let aad = associated(id, place);
         let payload = Payload { msg: &text, aad: aad.as_bytes() };
         let broken = || SealError::Broken { key: id.to_owned() };
@@ -118,9 +171,19 @@ impl KeyRing {
         Ok(Secret::new(std::str::from_utf8(&plain).map_err(|_| broken())?))
     }
 
+    /// Whether a text is sealed, with whatever key.
+    pub fn is_sealed(text: &str) -> bool {
+        Self::key_of(text).is_some()
+    }
+
     /// Whether `sealed` was sealed with a key that is not the active one, and should be sealed anew.
     pub fn is_old(&self, sealed: &str) -> bool {
-        parts(sealed).is_some_and(|(id, ..)| id != self.active())
+        Self::key_of(sealed).is_some_and(|id| id != self.active())
+    }
+
+    /// The id of the key that a text was sealed with; `None`: it is not sealed.
+    pub fn key_of(text: &str) -> Option<&str> {
+        parts(text).map(|(id, ..)| id)
     }
 
     /// A keyed hash of `parts`, the same for ever. Each part's length counts: `ab`, `c` is not `a`, `bc`.
@@ -141,7 +204,7 @@ impl KeyRing {
     }
 
     fn hmac(&self, label: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
-        let mut hmac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.0.identity.expose_secret())
+        let mut hmac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.keys().identity.expose_secret())
             .expect("HMAC takes keys of any length");
         for part in std::iter::once(&label.as_bytes()).chain(parts) {
             hmac.update(&(part.len() as u64).to_be_bytes());
@@ -153,8 +216,7 @@ impl KeyRing {
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<_> = self.0.sealing.iter().map(|(id, _)| id).collect();
-        f.debug_struct("KeyRing").field("keys", &ids).finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("keys", &self.ids()).finish_non_exhaustive()
     }
 }
 
@@ -228,13 +290,13 @@ mod tests {
     fn another_place_another_ring_and_every_changed_character_are_refused() {
         let ring = ring();
         let sealed = ring.seal(PLACE, &Secret::new("hunter2"));
-        let broken = Err(SealError::Broken { key: ring.active().to_owned() });
+        let broken = Err(SealError::Broken { key: ring.active() });
         let check = |ring: &KeyRing, place: &str, sealed: &str| ring.open(place, sealed).map(|s| s.expose().to_owned());
         assert_eq!(check(&ring, "account_state/0193/refresh_token", &sealed), broken);
         assert_eq!(check(&ring, "", &sealed), broken);
         let unknown = check(&self::ring(), PLACE, &sealed);
-        assert_eq!(unknown, Err(SealError::UnknownKey { key: ring.active().to_owned() }));
-        assert!(unknown.unwrap_err().to_string().contains(ring.active()));
+        assert_eq!(unknown, Err(SealError::UnknownKey { key: ring.active() }));
+        assert!(unknown.unwrap_err().to_string().contains(&ring.active()));
         let last = sealed.rfind('.').unwrap();
         for at in 0..sealed.len() {
             let mut other = sealed.clone().into_bytes();
@@ -273,6 +335,22 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_from_a_file_takes_up_a_rotation_when_it_meets_the_new_key_and_no_foreign_ring() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let daemon = KeyRing::load_or_create(&path).unwrap();
+        let (clone, old) = (daemon.clone(), daemon.active());
+        let command = daemon.rotated().unwrap();
+        command.save(&path).unwrap();
+        assert_eq!(daemon.active(), old);
+        assert_eq!(daemon.open(PLACE, &command.seal(PLACE, &Secret::new("x"))).unwrap().expose(), "x");
+        assert_eq!((clone.active(), clone.ids()), (command.active(), vec![command.active(), old]));
+        KeyRing::generate().unwrap().save(&path).unwrap();
+        assert!(daemon.reload().unwrap_err().to_string().contains("another installation"));
+        assert_eq!(daemon.active(), command.active());
+    }
+
+    #[test]
     fn hashes_depend_on_the_key_the_purpose_and_where_parts_end() {
         let ring = ring();
         assert_eq!(ring.identity_hash(&[b"ab", b"c"]), ring.identity_hash(&[b"ab", b"c"]));
@@ -297,6 +375,6 @@ mod tests {
     fn nothing_of_a_key_shows_in_debug() {
         let ring = ring();
         let shown = format!("{ring:?}");
-        assert!(shown.contains(ring.active()) && shown.len() < 60, "{shown}");
+        assert!(shown.contains(&ring.active()) && shown.len() < 60, "{shown}");
     }
 }

@@ -7,3 +7,4 @@ mod nodes;
 mod path;
 mod scripted;
 mod simulation;
+mod vault;

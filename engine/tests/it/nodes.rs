@@ -103,6 +103,8 @@ fn parts(db: Db, ring: KeyRing, clock: Clock, name: String) -> Parts {
         ring,
         http: Http::new(NetConfig::default()).unwrap(),
         limits: Limits { scan: SCAN, ..Limits::default() },
+        providers: Vec::new(),
+        vault: Default::default(),
         name,
         url: None,
         lease: LEASE,

@@ -90,6 +90,8 @@ fn parts(db: &Db, ring: &KeyRing, clock: &Clock) -> Parts {
         ring: ring.clone(),
         http: Http::new(NetConfig::default()).unwrap(),
         limits: Limits { failed_runs: 2, fan_out: 20, ..Limits::default() },
+        providers: Vec::new(),
+        vault: Default::default(),
         name: "one".into(),
         url: None,
         lease: Duration::from_secs(20),

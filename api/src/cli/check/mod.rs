@@ -11,7 +11,7 @@ use engine::store::restored::restored_at;
 use engine::store::{Db, StoreError, meta, migrate};
 use engine::vault::KeyRing;
 
-use super::context::{KEYS, OTHER_KEYS, fingerprint};
+use super::context::{KEY, KEYS, OTHER_KEYS, fingerprint, lost};
 use super::{Context, Failure, out};
 use findings::{Finding, Findings, State};
 
@@ -42,7 +42,7 @@ impl Check {
         match missing(context) {
             Some(said) => {
                 found.ok("database", said);
-                keys(context, None, &mut found);
+                keys(context, None, &[], &mut found);
             }
             None => database(context, &mut found).await,
         }
@@ -96,7 +96,7 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
 }
 
 /// The ring of keys, where there is one; looking must not make one.
-fn keys(context: &Context, known: Option<&str>, found: &mut Findings) -> Option<KeyRing> {
+fn keys(context: &Context, known: Option<&str>, used: &[String], found: &mut Findings) -> Option<KeyRing> {
     let file = context.settings.keys_file();
     if context.settings.keys.is_none() && !file.exists() {
         match known {
@@ -108,6 +108,10 @@ fn keys(context: &Context, known: Option<&str>, found: &mut Findings) -> Option<
     let ring = context.ring_as_it_is().map_err(|e| found.wrong("keys", e.message)).ok()?;
     if known.is_some_and(|known| known != fingerprint(&ring)) {
         found.wrong("keys", format!("these are other keys than the database's: {OTHER_KEYS}"));
+        return None;
+    }
+    if let Some(why) = lost(&ring, used) {
+        found.wrong("keys", why);
         return None;
     }
     found.ok("keys", format!("sealed with the key {}", ring.active()));
@@ -166,7 +170,8 @@ async fn ask(context: &Context, db: &Db, found: &mut Findings) -> sqlx::Result<(
         found.ok("database", format!("was restored from a backup at {at}"));
     }
     let known = meta::get(db, KEYS).await?;
-    if let Some(ring) = keys(context, known.as_deref(), found) {
+    let used = meta::named(db, KEY).await?;
+    if let Some(ring) = keys(context, known.as_deref(), &used, found) {
         areas::areas(context, db, &ring, found).await?;
     }
     Ok(())

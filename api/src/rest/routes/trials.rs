@@ -70,7 +70,7 @@ pub async fn dry_run(
     let document = json.as_object().is_some_and(|members| !members.is_empty()).then_some(&json);
     let plan = planned(&app, &row, document).await?;
     let engine = &app.engine;
-    match rehearse::dry_run(&plan, &engine.http, &engine.clock, &engine.limits).await {
+    match rehearse::dry_run(&plan, &engine.vault, &engine.http, &engine.clock, &engine.limits).await {
         Ok(found) => serde_json::to_value(found).map(Json).map_err(Problem::internal),
         Err(fault) => Err(Problem::new(Kind::Conflict, told(&fault))),
     }

@@ -4,6 +4,7 @@ mod apply;
 mod backup;
 mod catalog;
 mod dry_run;
+mod keys;
 mod people;
 mod restore;
 mod serve;

@@ -34,7 +34,7 @@ use tokio::time::Instant;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits until `done` says so; false when it did not within `within`.
-async fn until(within: Duration, mut done: impl AsyncFnMut() -> bool) -> bool {
+pub async fn until(within: Duration, mut done: impl AsyncFnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;
     loop {
         if done().await {
@@ -48,7 +48,7 @@ async fn until(within: Duration, mut done: impl AsyncFnMut() -> bool) -> bool {
 }
 
 /// A port that is free now and that no outgoing connection takes: a daemon comes back to it after it was killed.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {

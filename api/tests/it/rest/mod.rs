@@ -116,6 +116,8 @@ impl Api {
             ring: KeyRing::generate().unwrap(),
             http: Http::new(NetConfig::default()).unwrap(),
             limits: Default::default(),
+            providers: Vec::new(),
+            vault: Default::default(),
             name: "test".into(),
             url: None,
             lease: Duration::from_secs(30),

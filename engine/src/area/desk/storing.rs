@@ -1,5 +1,7 @@
 //! From a checked document to the row that is stored: what it watches, its secrets sealed, whether it joins anew.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{AreaError, Desk};
@@ -8,7 +10,7 @@ use crate::area::document::Document;
 use crate::area::source::{Watched, every_us};
 use crate::area::{catalog, schema, secrets};
 use crate::clock::Micros;
-use crate::ids::{AreaId, SourceId, UserId};
+use crate::ids::{AccountId, AreaId, SourceId, UserId};
 use crate::policy::silence_due;
 use crate::port::{FeedKind, Invalid};
 use crate::store::areas::{Content, Edit};
@@ -61,6 +63,7 @@ impl Desk {
             body: body.to_string(),
             every_us: every_us(action, document.action.every.map(|every| every.duration())),
             source: watched.source(SourceId(self.ids.next()), &self.ring),
+            accounts: accounts(document),
         };
         Ok((content, pushed(&action.feed.kind)))
     }
@@ -69,6 +72,13 @@ impl Desk {
 /// Whether its items come by themselves: there is no baseline to wait for.
 pub(super) fn pushed(kind: &FeedKind) -> bool {
     matches!(kind, FeedKind::Hook { .. } | FeedKind::Native)
+}
+
+/// The accounts that it watches and acts with, each once.
+fn accounts(document: &Document) -> Vec<AccountId> {
+    let steps = document.reactions.iter().filter_map(|step| step.account);
+    let all: BTreeSet<AccountId> = document.action.account.into_iter().chain(steps).collect();
+    all.into_iter().collect()
 }
 
 /// A document as it is stored and compared.

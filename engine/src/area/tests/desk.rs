@@ -237,6 +237,39 @@ async fn an_account_must_be_the_users_own_and_of_the_right_provider() {
 }
 
 #[tokio::test]
+async fn which_accounts_an_area_names_is_written_down_with_every_edit() {
+    for t in databases().await {
+        let (desk, ann) = desk(&t).await;
+        let add = "INSERT INTO next_auth_accounts (id, type, provider, \"providerAccountId\", \"userId\") VALUES ($1, 'oauth', 'google', $2, $3)";
+        let (one, two) = (crate::ids::AccountId::new(), crate::ids::AccountId::new());
+        for id in [one, two] {
+            on_write!(&t.db, pool => sqlx::query(add).bind(id).bind(id.to_string()).bind(ann).execute(pool).await.map(drop))
+                .unwrap();
+        }
+        let listed = async || {
+            let sql = "SELECT account_id FROM area_accounts ORDER BY account_id";
+            on!(&t.db, pool => sqlx::query_scalar::<_, crate::ids::AccountId>(sql).fetch_all(pool).await).unwrap()
+        };
+        let mail = |id| with("/action", json!({"service": "post", "name": "mailed", "account": id}));
+        let twice = |a, b| {
+            put(
+                mail(a),
+                "/reactions/0",
+                json!({"service": "post", "name": "write", "data": {"text": "a"}, "account": b}),
+            )
+        };
+        let row = made(&desk, ann, twice(one, one)).await;
+        assert_eq!(listed().await, [one], "{}", t.label);
+        desk.replace(ann, row.id, &twice(one, two), None).await.unwrap();
+        assert_eq!(listed().await, [one, two], "{}", t.label);
+        desk.replace(ann, row.id, &mail(two), None).await.unwrap();
+        assert_eq!(listed().await, [two], "{}", t.label);
+        desk.delete(ann, row.id, None).await.unwrap();
+        assert_eq!(listed().await, [], "{}", t.label);
+    }
+}
+
+#[tokio::test]
 async fn lists_page_newest_first_and_filter() {
     for t in databases().await {
         let (desk, ann) = desk(&t).await;

@@ -3,6 +3,7 @@
 mod apply;
 mod checking;
 mod desk;
+mod reseal;
 mod secrets;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use crate::ids::AreaId;
 use crate::vault::KeyRing;
 
 /// One secret in the action, one secret object in a step.
-fn secretive() -> Value {
+pub(super) fn secretive() -> Value {
     let action = json!({"url": "https://example.com/a", "verify": {"kind": "token", "token": "hunter2"}});
     let step = json!({"id": "s", "service": "http", "name": "request", "data":
         {"url": "https://example.com/b", "headers": {"authorization": "hunter2"}, "json": {"plain": "text"}}});

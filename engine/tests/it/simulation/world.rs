@@ -278,6 +278,8 @@ impl World {
             ring: self.ring.clone(),
             http: self.http.clone(),
             limits: limits(self.pace),
+            providers: Vec::new(),
+            vault: Default::default(),
             name: format!("node{at}"),
             url: None,
             lease: self.pace.lease(),

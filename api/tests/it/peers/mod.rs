@@ -1,0 +1,51 @@
+//! Servers that others wrote, run by node from `api/tests/peers`; `.ci/test` installs them.
+
+mod oidc;
+
+pub use oidc::{Oidc, provider};
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::daemon::{free_port, until};
+
+/// How long node may take to start, on a machine that does much else.
+const READY: Duration = Duration::from_secs(60);
+
+/// A server under node. Dropped: killed.
+pub struct Peer {
+    child: Child,
+    _folder: tempfile::TempDir,
+    /// Where it is: `http://127.0.0.1:PORT`.
+    pub url: String,
+}
+
+impl Peer {
+    /// Starts `script` with more in its environment; `None` where node or the packages are not there (a failure in CI).
+    pub async fn start(script: &str, env: &[(&str, &str)]) -> Option<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
+        if !folder.join("node_modules").is_dir() || Command::new("node").arg("--version").output().is_err() {
+            engine::testkit::skip("the peers are not installed: `npm ci` in api/tests/peers needs node");
+            return None;
+        }
+        let (port, out) = (free_port(), tempfile::tempdir().unwrap());
+        let log: PathBuf = out.path().join("log");
+        let file = File::create(&log).unwrap();
+        let mut command = Command::new("node");
+        command.arg(script).current_dir(&folder).env("PORT", port.to_string()).envs(env.iter().copied());
+        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        let child = command.spawn().unwrap();
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        assert!(until(READY, async || said().contains("ready ")).await, "{script} does not start:\n{}", said());
+        Some(Self { child, _folder: out, url: format!("http://127.0.0.1:{port}") })
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

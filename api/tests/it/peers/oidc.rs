@@ -1,0 +1,112 @@
+//! `oidc-provider`, strict: a refresh token is good once, and an old one kills its whole family.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use engine::secret::Secret;
+use engine::vault::{Provider, ProviderConfig};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::Peer;
+
+const CALLBACK: &str = "http://127.0.0.1:8080/v1/connect/oidc/callback";
+const VERIFIER: &str = "a-verifier-of-forty-three-characters-or-more-0123456789";
+/// Redirects until a consent is given.
+const HOPS: usize = 10;
+
+/// The running server.
+pub struct Oidc {
+    peer: Peer,
+    http: reqwest::Client,
+}
+
+impl Oidc {
+    /// Starts it.
+    pub async fn start(env: &[(&str, &str)]) -> Option<Self> {
+        let peer = Peer::start("oidc.mjs", &[&[("CALLBACK", CALLBACK)], env].concat()).await?;
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Some(Self { peer, http: http.build().unwrap() })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.peer.url
+    }
+
+    /// Signs `who` in and consents: an access and a refresh token.
+    pub async fn consented(&self, who: &str) -> (String, String) {
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
+        let query = [
+            ("client_id", "area"),
+            ("response_type", "code"),
+            ("redirect_uri", CALLBACK),
+            ("scope", "openid offline_access read"),
+            ("prompt", "consent"),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("state", "x"),
+            ("login_hint", who),
+        ];
+        let url = Url::parse_with_params(&format!("{}/auth", self.url()), query).unwrap();
+        let back = self.follow(url).await;
+        let code = back.query_pairs().find(|(name, _)| name == "code").unwrap_or_else(|| panic!("{back}")).1;
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+        ];
+        let token = self.http.post(format!("{}/token", self.url())).basic_auth("area", Some("area-secret")).form(&form);
+        let token: Value = token.send().await.unwrap().json().await.unwrap();
+        let text = |name: &str| token[name].as_str().unwrap_or_else(|| panic!("{token}")).to_owned();
+        (text("access_token"), text("refresh_token"))
+    }
+
+    /// Follows its redirects with a jar of cookies, as a browser would, to the address that is not its own.
+    pub async fn follow(&self, mut url: Url) -> Url {
+        let mut jar: Vec<(String, String)> = Vec::new();
+        for _ in 0..HOPS {
+            let cookies: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let answer = self.http.get(url.clone()).header("cookie", cookies.join("; ")).send().await.unwrap();
+            for cookie in answer.headers().get_all("set-cookie") {
+                let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+                let (name, value) = pair.split_once('=').unwrap();
+                jar.retain(|(known, _)| known != name);
+                jar.push((name.to_owned(), value.to_owned()));
+            }
+            let to = answer.headers().get("location").unwrap_or_else(|| panic!("no redirect from {url}"));
+            url = url.join(to.to_str().unwrap()).unwrap();
+            if !url.as_str().starts_with(self.url()) {
+                return url;
+            }
+        }
+        panic!("it redirects on and on: {url}");
+    }
+
+    /// What became of grants since the start: `refreshes`, `refused`, `revoked`.
+    pub async fn counts(&self) -> Value {
+        self.http.get(format!("{}/__ctl/counts", self.url())).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Whether it takes an access token.
+    pub async fn takes(&self, token: &str) -> bool {
+        self.http.get(format!("{}/me", self.url())).bearer_auth(token).send().await.unwrap().status() == 200
+    }
+}
+
+/// The provider at `url`, as the vault is told about it.
+pub fn provider(url: &str) -> Provider {
+    let at = |path: &str| Some(format!("{url}/{path}"));
+    let config = ProviderConfig {
+        authorize_url: at("auth"),
+        token_url: at("token"),
+        userinfo_url: at("me"),
+        revoke_url: at("token/revocation"),
+        rotates: true,
+        client_id: Some("area".to_owned()),
+        client_secret: Some(Secret::new("area-secret")),
+        ..ProviderConfig::default()
+    };
+    Provider::new("oidc", &config).unwrap()
+}
