@@ -1,6 +1,7 @@
 //! People. A person is one row of `users` and one of `next_auth_users` under the same id, so that an Auth.js site can share the
-//! database: both are written in one transaction, and a person whom such a site knows already keeps their id.
-//! E-mail addresses are kept in lower case. Tokens are in `tokens`.
+//! database: both are written in one transaction. A person whom such a site made is adopted by id, never by an address: whoever
+//! merely claims an address would else walk into somebody's account. E-mail addresses are kept in lower case. Tokens are in
+//! `tokens`, sessions in `sessions`, what a person says of themselves in `profile`.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,13 +14,18 @@ use crate::{in_tx, on, on_write};
 /// Bytes of an e-mail address (RFC 5321).
 pub const EMAIL_BYTES: usize = 254;
 
-const KNOWN: &str = "SELECT id FROM next_auth_users WHERE lower(email) = $1 ORDER BY id LIMIT 1";
-const ADD: &str = "INSERT INTO users (id, email, password, display_name, role, created_at, updated_at)
+pub(super) const ADD: &str = "INSERT INTO users (id, email, password, display_name, role, created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING";
-const ADD_NEXT_AUTH: &str = "INSERT INTO next_auth_users (id, name, email) VALUES ($1, $2, $3)";
-const BY_EMAIL: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE lower(email) = $1";
-const BY_ID: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE id = $1";
-const LIST: &str = "SELECT id, email, display_name, role, created_at FROM users ORDER BY email";
+/// A site's own user keeps the address there: it is unique, and which of the two is meant is not ours to say.
+pub(super) const ADD_NEXT_AUTH: &str = "INSERT INTO next_auth_users (id, name, email, \"emailVerified\") SELECT $1, $2,
+    CASE WHEN EXISTS (SELECT 1 FROM next_auth_users WHERE lower(email) = $3) THEN NULL ELSE $3 END, $4";
+pub(super) const ADD_PROFILE: &str = "INSERT INTO profile (user_id, created_at) VALUES ($1, $2)";
+const NEXT_AUTH: &str =
+    "SELECT id, name, email, \"emailVerified\" AS verified_at, image FROM next_auth_users WHERE id = $1";
+const BY_EMAIL: &str =
+    "SELECT id, email, display_name, role, suspended_at, created_at FROM users WHERE lower(email) = $1";
+const BY_ID: &str = "SELECT id, email, display_name, role, suspended_at, created_at FROM users WHERE id = $1";
+const LIST: &str = "SELECT id, email, display_name, role, suspended_at, created_at FROM users ORDER BY email";
 const SET_ROLE: &str = "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM users";
 
@@ -99,8 +105,25 @@ pub struct User {
     /// What they may do.
     #[sqlx(try_from = "String")]
     pub role: Role,
+    /// Since when they may do nothing; `None`: they may.
+    pub suspended_at: Option<DateTime<Utc>>,
     /// When they came.
     pub created_at: DateTime<Utc>,
+}
+
+/// A person as an Auth.js site knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct SiteUser {
+    /// The id, of `users` too where we know them.
+    pub id: UserId,
+    /// What the site calls them.
+    pub name: Option<String>,
+    /// The address that the site has.
+    pub email: Option<String>,
+    /// When the site proved it; `None`: it never did.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// Where their picture is.
+    pub image: Option<String>,
 }
 
 /// Someone who is to be created.
@@ -114,6 +137,8 @@ pub struct NewUser<'a> {
     pub role: Role,
     /// An argon2id string; `None`: they cannot log in with a password.
     pub password: Option<&'a str>,
+    /// When the address was proved; `None`: it was not.
+    pub verified_at: Option<DateTime<Utc>>,
 }
 
 /// Why a person was not created.
@@ -143,24 +168,55 @@ pub fn email(text: &str) -> Result<String, PeopleError> {
     Ok(trimmed.to_lowercase())
 }
 
-/// Creates a person, in `users` and `next_auth_users`.
-pub async fn create(db: &Db, new: &NewUser<'_>, now: DateTime<Utc>) -> Result<User, PeopleError> {
-    let address = email(new.email)?;
-    let added: Result<Option<UserId>, sqlx::Error> = in_tx!(db, tx => {
-        let known: Option<UserId> = sqlx::query_scalar(KNOWN).bind(&address).fetch_optional(&mut *tx).await?;
-        let id = known.unwrap_or_default();
-        let add = sqlx::query(ADD).bind(id).bind(&address).bind(new.password).bind(new.display_name);
-        let added = add.bind(new.role.as_str()).bind(now).execute(&mut *tx).await?.rows_affected();
-        if added == 1 && known.is_none() {
-            let name = (!new.display_name.is_empty()).then_some(new.display_name);
-            sqlx::query(ADD_NEXT_AUTH).bind(id).bind(name).bind(&address).execute(&mut *tx).await?;
+/// Adds a person's rows within the transaction `$tx`; false where the address or the id is taken. `$site`: a site made their row.
+macro_rules! add_person {
+    ($tx:ident, $id:expr, $address:expr, $new:expr, $now:expr, $site:expr) => {{
+        let new = $new;
+        let add =
+            sqlx::query($crate::store::people::ADD).bind($id).bind($address).bind(new.password).bind(new.display_name);
+        let added = add.bind(new.role.as_str()).bind($now).execute(&mut *$tx).await?.rows_affected() == 1;
+        if added {
+            sqlx::query($crate::store::people::ADD_PROFILE).bind($id).bind($now).execute(&mut *$tx).await?;
         }
-        Ok((added == 1).then_some(id))
-    });
-    match added? {
-        Some(id) => by_id(db, id).await?.ok_or_else(|| sqlx::Error::RowNotFound.into()),
-        None => Err(PeopleError::Taken(address)),
+        if added && !$site {
+            let name = (!new.display_name.is_empty()).then_some(new.display_name);
+            let add = sqlx::query($crate::store::people::ADD_NEXT_AUTH)
+                .bind($id)
+                .bind(name)
+                .bind($address)
+                .bind(new.verified_at);
+            add.execute(&mut *$tx).await?;
+        }
+        added
+    }};
+}
+
+pub(super) use add_person;
+
+/// Creates a person, in `users`, `profile` and `next_auth_users`.
+pub async fn create(db: &Db, new: &NewUser<'_>, now: DateTime<Utc>) -> Result<User, PeopleError> {
+    let (id, address) = (UserId::new(), email(new.email)?);
+    let added: sqlx::Result<bool> = in_tx!(db, tx => Ok(add_person!(tx, id, &address, new, now, false)));
+    created(db, id, address, added?).await
+}
+
+/// Takes in a person whom an Auth.js site made, under the id that they have there.
+pub async fn adopt(db: &Db, id: UserId, new: &NewUser<'_>, now: DateTime<Utc>) -> Result<User, PeopleError> {
+    let address = email(new.email)?;
+    let added: sqlx::Result<bool> = in_tx!(db, tx => Ok(add_person!(tx, id, &address, new, now, true)));
+    created(db, id, address, added?).await
+}
+
+async fn created(db: &Db, id: UserId, address: String, added: bool) -> Result<User, PeopleError> {
+    match added {
+        true => by_id(db, id).await?.ok_or_else(|| sqlx::Error::RowNotFound.into()),
+        false => Err(PeopleError::Taken(address)),
     }
+}
+
+/// The person whom an Auth.js site knows under this id.
+pub async fn site_user(db: &Db, id: UserId) -> sqlx::Result<Option<SiteUser>> {
+    on!(db, pool => sqlx::query_as(NEXT_AUTH).bind(id).fetch_optional(pool).await)
 }
 
 /// The person with this address, in any case.
@@ -204,7 +260,7 @@ mod tests {
     }
 
     fn ann(email: &str) -> NewUser<'_> {
-        NewUser { email, display_name: "Ann", role: Role::Admin, password: None }
+        NewUser { email, display_name: "Ann", role: Role::Admin, ..NewUser::default() }
     }
 
     #[tokio::test]
@@ -229,13 +285,31 @@ mod tests {
         }
     }
 
+    async fn site(db: &Db, email: &str) -> UserId {
+        let id = UserId::new();
+        let sql = "INSERT INTO next_auth_users (id, email) VALUES ($1, $2)";
+        on_write!(db, pool => sqlx::query(sql).bind(id).bind(email).execute(pool).await.map(drop)).unwrap();
+        id
+    }
+
     #[tokio::test]
-    async fn a_person_whom_a_site_created_first_keeps_their_id() {
+    async fn a_person_whom_a_site_created_is_adopted_by_id() {
         for t in databases().await {
-            let id = UserId::new();
-            let sql = "INSERT INTO next_auth_users (id, email) VALUES ($1, 'Site@B')";
-            on_write!(&t.db, pool => sqlx::query(sql).bind(id).execute(pool).await.map(drop)).unwrap();
-            assert_eq!(create(&t.db, &ann("site@b"), now()).await.unwrap().id, id, "{}", t.label);
+            let id = site(&t.db, "Site@B").await;
+            assert_eq!(adopt(&t.db, id, &ann("site@b"), now()).await.unwrap().id, id, "{}", t.label);
+            assert_eq!(site_user(&t.db, id).await.unwrap().unwrap().email.as_deref(), Some("Site@B"), "{}", t.label);
+            assert!(matches!(adopt(&t.db, id, &ann("c@b"), now()).await, Err(PeopleError::Taken(_))), "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_claims_the_address_of_a_sites_user_is_somebody_else() {
+        for t in databases().await {
+            let id = site(&t.db, "Site@B").await;
+            let claimed = create(&t.db, &ann("site@b"), now()).await.unwrap().id;
+            assert_ne!(claimed, id, "{}", t.label);
+            assert_eq!(site_user(&t.db, id).await.unwrap().unwrap().email.as_deref(), Some("Site@B"), "{}", t.label);
+            assert_eq!(site_user(&t.db, claimed).await.unwrap().unwrap().email, None, "{}", t.label);
         }
     }
 
