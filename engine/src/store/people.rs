@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 use super::Db;
+use super::audit::{self, Entry};
 use crate::ids::UserId;
 use crate::{in_tx, on, on_write};
 
@@ -28,6 +29,12 @@ const BY_ID: &str = "SELECT id, email, display_name, role, suspended_at, created
 const LIST: &str = "SELECT id, email, display_name, role, suspended_at, created_at FROM users ORDER BY email";
 const SET_ROLE: &str = "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM users";
+const PAGE: &str = "SELECT id, email, display_name, role, suspended_at, created_at FROM users
+    WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR lower(email) LIKE $2 ESCAPE '\\') ORDER BY id LIMIT $3";
+const OTHER_SUPER_ADMINS: &str =
+    "SELECT COUNT(*) FROM users WHERE role = 'SUPER-ADMIN' AND suspended_at IS NULL AND id <> $1";
+const SUSPEND: &str = "UPDATE users SET suspended_at = $2, updated_at = $3 WHERE id = $1";
+const END_SESSIONS: &str = "DELETE FROM next_auth_sessions WHERE \"userId\" = $1";
 
 /// What a person may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -244,6 +251,45 @@ pub async fn set_role(db: &Db, id: UserId, role: Role, now: DateTime<Utc>) -> sq
     })
 }
 
+/// Up to `limit` people in the order that they came, from after `after`; those whose address contains `part`.
+pub async fn page(db: &Db, after: Option<UserId>, part: Option<&str>, limit: i64) -> sqlx::Result<Vec<User>> {
+    let escaped = |part: &str| part.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let part = part.map(|part| format!("%{}%", escaped(part)));
+    on!(db, pool => sqlx::query_as(PAGE).bind(after).bind(part).bind(limit).fetch_all(pool).await)
+}
+
+/// How many others may do everything.
+pub async fn other_super_admins(db: &Db, than: UserId) -> sqlx::Result<i64> {
+    on!(db, pool => sqlx::query_scalar(OTHER_SUPER_ADMINS).bind(than).fetch_one(pool).await)
+}
+
+/// Gives a person another role, and notes it.
+pub async fn give_role(db: &Db, id: UserId, role: Role, entry: &Entry<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
+    in_tx!(db, tx => {
+        sqlx::query(SET_ROLE).bind(id).bind(role.as_str()).bind(now).execute(&mut *tx).await?;
+        audit::note!(tx, entry, now);
+        Ok(())
+    })
+}
+
+/// Suspends a person, which ends their sessions, or lets them in again; and notes it.
+pub async fn suspend(
+    db: &Db,
+    id: UserId,
+    since: Option<DateTime<Utc>>,
+    entry: &Entry<'_>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    in_tx!(db, tx => {
+        sqlx::query(SUSPEND).bind(id).bind(since).bind(now).execute(&mut *tx).await?;
+        if since.is_some() {
+            sqlx::query(END_SESSIONS).bind(id).execute(&mut *tx).await?;
+        }
+        audit::note!(tx, entry, now);
+        Ok(())
+    })
+}
+
 /// How many people there are.
 pub async fn count(db: &Db) -> sqlx::Result<i64> {
     on!(db, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)
@@ -322,6 +368,37 @@ mod tests {
             assert!(!set_role(&t.db, UserId::new(), Role::Viewer, now()).await.unwrap());
             let role = async |u: &User| by_id(&t.db, u.id).await.unwrap().unwrap().role;
             assert_eq!((role(&a).await, role(&b).await), (Role::Viewer, Role::Admin), "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn people_are_paged_and_whoever_is_suspended_has_no_session_and_no_token() {
+        use crate::store::{sessions, tokens};
+        for t in databases().await {
+            let (a, b) = (
+                create(&t.db, &ann("a_a@b"), now()).await.unwrap(),
+                create(&t.db, &ann("axa@b"), now()).await.unwrap(),
+            );
+            let all = page(&t.db, None, None, 10).await.unwrap();
+            assert_eq!(all, [a.clone(), b.clone()], "{}", t.label);
+            assert_eq!(page(&t.db, Some(a.id), None, 10).await.unwrap(), [b], "{}", t.label);
+            assert_eq!(page(&t.db, None, Some("A_"), 10).await.unwrap(), [a.clone()], "{}", t.label);
+            let (_, token) = tokens::create(&t.db, a.id, &tokens::NewToken::default(), now()).await.unwrap();
+            let expires = now() + std::time::Duration::from_secs(60);
+            let session = sessions::NewSession { user: a.id, token: "s", expires, agent: "", address: "" };
+            sessions::open(&t.db, session, now()).await.unwrap();
+            let opens = async || {
+                let token = tokens::caller_by_token(&t.db, &tokens::hash(token.expose()), now()).await.unwrap();
+                (sessions::by_token(&t.db, "s", now()).await.unwrap().is_some(), token.is_some())
+            };
+            assert_eq!(opens().await, (true, true), "{}", t.label);
+            suspend(&t.db, a.id, Some(now()), &Entry::default(), now()).await.unwrap();
+            assert_eq!(opens().await, (false, false), "{}", t.label);
+            suspend(&t.db, a.id, None, &Entry::default(), now()).await.unwrap();
+            assert_eq!(opens().await, (false, true), "{}: tokens work again, sessions are gone", t.label);
+            give_role(&t.db, a.id, Role::SuperAdmin, &Entry::default(), now()).await.unwrap();
+            assert_eq!(other_super_admins(&t.db, a.id).await.unwrap(), 0, "{}", t.label);
+            assert_eq!(other_super_admins(&t.db, UserId::new()).await.unwrap(), 1, "{}", t.label);
         }
     }
 
