@@ -33,6 +33,9 @@ const PAGE: &str = "SELECT id, email, display_name, role, suspended_at, created_
     WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR lower(email) LIKE $2 ESCAPE '\\') ORDER BY id LIMIT $3";
 const OTHER_SUPER_ADMINS: &str =
     "SELECT COUNT(*) FROM users WHERE role = 'SUPER-ADMIN' AND suspended_at IS NULL AND id <> $1";
+const HAS_SUPER_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'SUPER-ADMIN')";
+const TAKE_CODE: &str = "DELETE FROM meta WHERE key = $1 AND value = $2
+    AND NOT EXISTS (SELECT 1 FROM users WHERE role = 'SUPER-ADMIN')";
 const SUSPEND: &str = "UPDATE users SET suspended_at = $2, updated_at = $3 WHERE id = $1";
 const END_SESSIONS: &str = "DELETE FROM next_auth_sessions WHERE \"userId\" = $1";
 
@@ -221,6 +224,38 @@ async fn created(db: &Db, id: UserId, address: String, added: bool) -> Result<Us
     }
 }
 
+/// The fact of `meta` that holds the hash of the code which makes the first SUPER-ADMIN.
+pub const FIRST_CODE: &str = "first_code";
+
+/// Whether somebody may do everything.
+pub async fn has_super_admin(db: &Db) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query_scalar(HAS_SUPER_ADMIN).fetch_one(pool).await)
+}
+
+/// Uses the code with this hash up for the first SUPER-ADMIN. `None`: it is not the code, or there is a SUPER-ADMIN already.
+pub async fn create_first(
+    db: &Db,
+    code: &str,
+    new: &NewUser<'_>,
+    entry: &Entry<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<User>, PeopleError> {
+    let (id, address) = (UserId::new(), email(new.email)?);
+    let new = NewUser { role: Role::SuperAdmin, ..new.clone() };
+    let added: Result<bool, PeopleError> = in_tx!(db, tx => {
+        if sqlx::query(TAKE_CODE).bind(FIRST_CODE).bind(code).execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if !add_person!(tx, id, &address, &new, now, false) {
+            return Err(PeopleError::Taken(address.clone()));
+        }
+        let entry = Entry { actor: Some(id), subject: Some(id), ..entry.clone() };
+        audit::note!(tx, &entry, now);
+        Ok(true)
+    });
+    if added? { Ok(by_id(db, id).await?) } else { Ok(None) }
+}
+
 /// The person whom an Auth.js site knows under this id.
 pub async fn site_user(db: &Db, id: UserId) -> sqlx::Result<Option<SiteUser>> {
     on!(db, pool => sqlx::query_as(NEXT_AUTH).bind(id).fetch_optional(pool).await)
@@ -399,6 +434,21 @@ mod tests {
             give_role(&t.db, a.id, Role::SuperAdmin, &Entry::default(), now()).await.unwrap();
             assert_eq!(other_super_admins(&t.db, a.id).await.unwrap(), 0, "{}", t.label);
             assert_eq!(other_super_admins(&t.db, UserId::new()).await.unwrap(), 1, "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_code_makes_one_super_admin_and_is_not_used_up_by_a_slip() {
+        for t in databases().await {
+            create(&t.db, &ann("taken@b"), now()).await.unwrap();
+            crate::store::meta::set(&t.db, FIRST_CODE, "hash").await.unwrap();
+            let first = async |code, email| create_first(&t.db, code, &ann(email), &Entry::default(), now()).await;
+            assert!(first("other", "a@b").await.unwrap().is_none(), "{}", t.label);
+            assert!(matches!(first("hash", "taken@b").await, Err(PeopleError::Taken(_))), "{}", t.label);
+            assert_eq!(first("hash", "a@b").await.unwrap().unwrap().role, Role::SuperAdmin, "{}", t.label);
+            crate::store::meta::set(&t.db, FIRST_CODE, "hash").await.unwrap();
+            assert!(first("hash", "c@b").await.unwrap().is_none(), "{}: there is one", t.label);
+            assert!(has_super_admin(&t.db).await.unwrap(), "{}", t.label);
         }
     }
 

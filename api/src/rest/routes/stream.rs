@@ -12,7 +12,7 @@ use futures::{Stream, stream};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::rest::App;
-use crate::rest::auth::Reader;
+use crate::rest::auth::Known;
 use crate::rest::problem::Problem;
 
 /// A comment is sent so often, so that proxies keep the connection.
@@ -21,11 +21,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Streams what happens to your runs on this node. An event `run` carries the run; an event `missed` says how many a slow reader
 /// missed.
 #[utoipa::path(get, path = "/v1/runs/stream", tag = "Runs", operation_id = "streamRuns",
-    responses((status = 200, description = "text/event-stream", content_type = "text/event-stream")),
-    security(("token" = [])))]
+    responses((status = 200, description = "text/event-stream", content_type = "text/event-stream")))]
 pub async fn stream(
     State(app): State<Arc<App>>,
-    Reader(caller): Reader,
+    Known(caller): Known,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let notes = app.engine.notes();
     let own = stream::unfold((notes, caller.user), |(mut notes, user)| async move {
