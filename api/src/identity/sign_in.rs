@@ -3,7 +3,7 @@
 use engine::ids::UserId;
 use engine::store::audit::{self, Entry};
 use engine::store::credentials::{self, Credentials};
-use engine::store::sessions;
+use engine::store::{people, sessions};
 
 use super::caller::Caller;
 use super::password::Checked;
@@ -20,7 +20,11 @@ impl Identity {
         let address = address.trim().to_lowercase();
         throttled(&self.throttle.sign_in_address, origin.address.counted())?;
         throttled(&self.throttle.sign_in_user, &address)?;
-        let found = credentials::by_email(&self.db, &address).await?;
+        // What is no address is nobody's, and costs as much.
+        let found = match people::email(&address) {
+            Ok(address) => credentials::by_email(&self.db, &address).await?,
+            Err(_) => None,
+        };
         let stored = found.as_ref().and_then(|person| person.password.as_deref());
         let checked = self.passwords.check(password, stored).await.map_err(unhashed)?;
         let Some(person) = found.as_ref().filter(|_| checked != Checked::Wrong) else {

@@ -71,8 +71,12 @@ impl Identity {
         let long = |at: &str, text: &str, most: usize| {
             (text.chars().count() > most).then(|| Invalid::new(at, format!("must have {most} characters or fewer")))
         };
-        let wrong: Vec<Invalid> =
-            long("/name", &new.name, NAME_CHARS).into_iter().chain(long("/info", &new.info, INFO_CHARS)).collect();
+        let odd = |at: &str, text: &str| {
+            let odd = text.contains(|c: char| c.is_control() && c != '\n');
+            odd.then(|| Invalid::new(at, "must have no control characters"))
+        };
+        let lengths = long("/name", &new.name, NAME_CHARS).into_iter().chain(long("/info", &new.info, INFO_CHARS));
+        let wrong: Vec<Invalid> = lengths.chain(odd("/name", &new.name)).chain(odd("/info", &new.info)).collect();
         if !wrong.is_empty() {
             return Err(Problem::invalid(wrong));
         }

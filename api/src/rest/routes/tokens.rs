@@ -66,8 +66,9 @@ pub async fn create(
 
 fn check(new: &New, now: DateTime<Utc>) -> Result<Scopes, Problem> {
     let mut wrong = Vec::new();
-    if !(1..=NAME_CHARS).contains(&new.name.trim().chars().count()) {
-        wrong.push(Invalid::new("/name", format!("must have 1 to {NAME_CHARS} characters")));
+    let name = new.name.trim();
+    if !(1..=NAME_CHARS).contains(&name.chars().count()) || name.contains(char::is_control) {
+        wrong.push(Invalid::new("/name", format!("must have 1 to {NAME_CHARS} characters, on one line")));
     }
     if new.expires_at.is_some_and(|at| at <= now) {
         wrong.push(Invalid::new("/expires_at", "is past"));

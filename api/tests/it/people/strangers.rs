@@ -2,6 +2,7 @@
 
 use engine::store::people::Role;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
@@ -177,7 +178,7 @@ async fn fuzzed_cookies_tokens_and_bodies_are_told_what_is_wrong() {
     let mut runner = TestRunner::deterministic();
     for api in Api::all_set(settings).await {
         let ann = person(&api, "ann@b.example", Role::SuperAdmin).await;
-        let mut text = || hostile().new_tree(&mut runner).unwrap().current();
+        let mut text = || -> String { hostile().new_tree(&mut runner).unwrap().current() };
         for _ in 0..40 {
             let (a, b) = (text(), text());
             for header in ["cookie", "authorization"] {
@@ -212,6 +213,10 @@ async fn fuzzed_cookies_tokens_and_bodies_are_told_what_is_wrong() {
                 ("PATCH", "/v1/admin/users/x", json!({"role": a})),
             ] {
                 check(&send(&api, &ann, method, path, Some(&body)).await, path);
+            }
+            let query = url::form_urlencoded::byte_serialize(a.as_bytes()).collect::<String>();
+            for path in ["/v1/admin/audit?cursor=", "/v1/admin/users?limit=", "/v1/admin/users/"] {
+                check(&send(&api, &ann, "GET", &format!("{path}{query}x"), None).await, path);
             }
             let picture = api.bare("POST", "/v1/avatars").bearer_auth(&ann).body(format!("{a}x"));
             check(&said(picture).await, "avatars");
