@@ -18,7 +18,8 @@ pub const ABOUT: &str = "An AREA is a stored action (a trigger) of a service, wi
     Every id is a string. Lists are `{\"items\": […], \"next\": cursor|null}`. What goes wrong is `application/problem+json` (RFC 9457), \
     with a JSON pointer for every place in a document that is wrong. Secrets are write only: they read as `{\"$secret\": true}`, which, \
     sent back at the same place, keeps them. `ETag` is an AREA's version; a change with `If-Match` stands on that version alone. \
-    A POST with `Idempotency-Key` may be repeated: the same key gives the same answer for a day.";
+    A POST with `Idempotency-Key` may be repeated: the same key gives the same answer for a day (not under `/v1/auth`, `/v1/tokens` and \
+    `/v1/avatars`, whose answers are kept nowhere).";
 
 /// The whole document.
 pub fn document(paths: utoipa::openapi::OpenApi, app: &App) -> Value {
