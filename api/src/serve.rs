@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use engine::net::Http;
 use engine::node::{self, Engine, Note};
+use engine::secret::Secret;
 use engine::store::db::FolderLock;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::samples;
 use crate::cli::{Code, Context, Failure};
+use crate::identity::{Identity, first};
 use crate::rest::{self, App};
 use crate::settings::{LogFormat, Settings};
 use crate::telemetry;
@@ -48,8 +50,10 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
     telemetry::start_log(&context.settings.log);
     let parts = build(context).await?;
     let stop = stop_when_told()?;
-    announce(&parts.settings);
-    let app = App::new(Arc::clone(&parts.engine), parts.settings.public_url(), parts.metrics.clone());
+    announce(&parts.settings, first::code(&parts.engine.db).await?);
+    let engine = &parts.engine;
+    let identity = Identity::new(engine.db.clone(), context.clock.clone(), parts.settings.clone());
+    let app = App::new(Arc::clone(engine), identity.map_err(Failure::failed)?, parts.metrics.clone());
     let serving = async {
         let served = serve_http(parts.listener, rest::router(Arc::new(app)), stop.clone()).await;
         stop.cancel();
@@ -172,12 +176,19 @@ async fn serve_http(listener: TcpListener, router: Router, stop: CancellationTok
 }
 
 /// Tells where to go: in words, or as one line of the log where programs read it.
-fn announce(settings: &Settings) {
+fn announce(settings: &Settings, code: Option<Secret>) {
     let public = settings.public_url().to_string();
     let (url, database, listen) = (public.trim_end_matches('/'), settings.database_url(), settings.listen);
     if settings.log.format == LogFormat::Json {
+        if let Some(code) = code {
+            let why = "there is no SUPER-ADMIN yet: this code makes one, once (POST /v1/auth/first)";
+            tracing::warn!(code = code.expose(), "{why}");
+        }
         return tracing::info!(%listen, url, %database, "serving");
     }
     println!("AREA Runner {} on {listen}, database {database}", env!("CARGO_PKG_VERSION"));
     println!("  docs   {url}/docs\n  token  area token create --email you@example.org");
+    if let Some(code) = code {
+        println!("  first  {url}/account#first={}  (makes the first SUPER-ADMIN, once)", code.expose());
+    }
 }

@@ -72,6 +72,8 @@ pub struct Limits {
     pub keep_runs: Duration,
     /// Revisions of an AREA that are kept whatever their age.
     pub keep_revisions: i64,
+    /// How long the audit log is kept: a year at the least.
+    pub keep_audit: Duration,
     /// Between two small steps of retention.
     pub retention_nap: Duration,
 }
@@ -104,6 +106,7 @@ impl Default for Limits {
             keep_events: DAY * 30,
             keep_runs: DAY * 30,
             keep_revisions: 100,
+            keep_audit: Duration::from_secs(400 * 24 * 3_600),
             retention_nap: Duration::from_millis(50),
         }
     }

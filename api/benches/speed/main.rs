@@ -5,7 +5,7 @@
 //! (servers, receivers, load: `peer`, speaking HTTP by `wire`) and the baselines (`bare`) are processes of their own too, made of
 //! this program, so that memory and CPU are those of one side alone. `machine` reads them from /proc, `table` prints.
 //!
-//! `cargo bench -- polls hooks ledger million idle` runs the scenes that are named; without a name all of them run.
+//! `cargo bench -- polls hooks ledger million idle people` runs the scenes that are named; without a name all of them run.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 mod bare;
@@ -17,6 +17,7 @@ mod ledger;
 mod machine;
 mod million;
 mod peer;
+mod people;
 mod polls;
 mod seed;
 mod table;
@@ -87,12 +88,13 @@ fn main() {
 }
 
 fn run(scenes: &[&str]) {
-    let all: [(&str, Part); 5] = [
+    let all: [(&str, Part); 6] = [
         ("polls", polls::run),
         ("hooks", hooks::run),
         ("ledger", ledger::run),
         ("million", million::run),
         ("idle", idle::run),
+        ("people", people::run),
     ];
     let mut table = Table::new();
     let mut kit = Kit::new();

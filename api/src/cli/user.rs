@@ -55,7 +55,7 @@ impl User {
 impl Create {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let db = context.db().await?;
-        let new = NewUser { email: &self.email, display_name: &self.name, role: self.role, password: None };
+        let new = NewUser { email: &self.email, display_name: &self.name, role: self.role, ..NewUser::default() };
         let user = people::create(&db, &new, context.clock.now()).await?;
         db.close().await;
         if self.json {

@@ -34,6 +34,14 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     serde_json::from_slice(bytes).map_err(|e| malformed(format!("the body is no JSON: {e}")))
 }
 
+/// A body's members as a struct.
+///
+/// # Errors
+/// 422 with what is missing, unknown or of the wrong kind.
+pub fn read<T: serde::de::DeserializeOwned>(json: Value) -> Result<T, Problem> {
+    serde_json::from_value(json).map_err(|e| Problem::new(Kind::Invalid, e.to_string()))
+}
+
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let header = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = header.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

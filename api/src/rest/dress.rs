@@ -5,9 +5,10 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -26,8 +27,8 @@ const REQUEST_ID_CHARS: usize = 64;
 /// Nothing may be loaded by an answer of the API; pages say more.
 const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// See the module.
-pub async fn layer(request: Request, next: Next) -> Response {
+/// See the module. `tls`: browsers reach the API by TLS, and are told to never do otherwise.
+pub async fn layer(State(tls): State<bool>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().to_string();
@@ -41,7 +42,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     metrics::histogram!("area_http_request_seconds", &labels).record(took.as_secs_f64());
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
-    dress(headers, private);
+    dress(headers, private, tls);
     response
 }
 
@@ -57,7 +58,7 @@ async fn answer(request: Request, next: Next, limit: Duration) -> Response {
     }
 }
 
-fn dress(headers: &mut HeaderMap, private: bool) {
+fn dress(headers: &mut HeaderMap, private: bool, tls: bool) {
     let mut put = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
     };
@@ -65,6 +66,11 @@ fn dress(headers: &mut HeaderMap, private: bool) {
     put(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     put(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     put(CONTENT_SECURITY_POLICY, CSP);
+    put(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    put(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    if tls {
+        put(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     if private {
         put(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

@@ -1,7 +1,10 @@
-//! The HTTP API. A request passes `dress` (its id, its time limit, the headers of every answer), `idempotency` (POST with a key),
-//! then a route of `routes`, which reads it with the extractors of `auth`, `body`, `query` and `etag`. Whatever goes wrong on the
-//! way is a `problem`. `openapi` describes it all, `docs` is that for people.
+//! The HTTP API. A request passes `dress` (its id, its time limit, the headers of every answer), the gate of `auth` (who asks, and
+//! may they), `idempotency` (POST with a key), then a route of `routes`, which reads it with the extractors of `auth`, `body`,
+//! `query` and `etag`. Whatever goes wrong on the
+//! way is a `problem`. `openapi` describes it all, `docs` is that for people; `account` is the
+//! page that mailed links lead to.
 
+pub mod account;
 pub mod auth;
 pub mod body;
 pub mod cursor;
@@ -26,6 +29,7 @@ use engine::node::Engine;
 use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
 
+use crate::identity::Identity;
 use problem::{Kind, Problem};
 
 /// Bytes of a request's body: an AREA at its largest, written with spaces and escapes.
@@ -39,6 +43,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Where AREAs are written: the database, the services, the keys, the clock.
     pub desk: Desk,
+    /// What knows people.
+    pub identity: Identity,
     /// How others reach this API: hook URLs begin with it.
     pub public_url: Url,
     /// Renders `/metrics`.
@@ -53,8 +59,8 @@ impl std::fmt::Debug for App {
 
 impl App {
     /// The API of a node.
-    pub fn new(engine: Arc<Engine>, public_url: Url, metrics: PrometheusHandle) -> Self {
-        Self { desk: engine.desk(), engine, public_url, metrics }
+    pub fn new(engine: Arc<Engine>, identity: Identity, metrics: PrometheusHandle) -> Self {
+        Self { desk: engine.desk(), engine, public_url: identity.public.clone(), identity, metrics }
     }
 }
 
@@ -62,12 +68,15 @@ impl App {
 pub fn router(app: Arc<App>) -> axum::Router {
     let (routes, described) = routes::all().split_for_parts();
     let described = Arc::new(openapi::document(described, &app));
+    let needs = Arc::new(auth::needs(&described));
     routes
         .merge(docs::routes(&described, &app))
+        .merge(account::routes())
         .fallback(async || Problem::new(Kind::NotFound, "there is nothing at this path: see /docs"))
         .method_not_allowed_fallback(async || Problem::new(Kind::Method, "see the header `allow`"))
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
+        .layer(middleware::from_fn_with_state((app.clone(), needs), auth::gate))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .layer(middleware::from_fn(dress::layer))
+        .layer(middleware::from_fn_with_state(app.identity.is_https(), dress::layer))
         .with_state(app)
 }

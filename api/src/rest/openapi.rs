@@ -9,14 +9,17 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::problem::{self, Kind};
+use crate::identity::rights::{self, Need};
 
 /// What the page and the document begin with.
 pub const ABOUT: &str = "An AREA is a stored action (a trigger) of a service, wired to an ordered list of reactions. \
-    Send every request under `/v1` with `Authorization: Bearer TOKEN`; `area token create --email you@example.org` makes a token. \
+    Send every request under `/v1` with `Authorization: Bearer TOKEN`: `POST /v1/auth/login` gives a session's token, `POST /v1/tokens` \
+    or `area token create --email you@example.org` an API token; browsers may have their session in a cookie. \
     Every id is a string. Lists are `{\"items\": […], \"next\": cursor|null}`. What goes wrong is `application/problem+json` (RFC 9457), \
     with a JSON pointer for every place in a document that is wrong. Secrets are write only: they read as `{\"$secret\": true}`, which, \
     sent back at the same place, keeps them. `ETag` is an AREA's version; a change with `If-Match` stands on that version alone. \
-    A POST with `Idempotency-Key` may be repeated: the same key gives the same answer for a day.";
+    A POST with `Idempotency-Key` may be repeated: the same key gives the same answer for a day (not under `/v1/auth`, `/v1/tokens` and \
+    `/v1/avatars`, whose answers are kept nowhere).";
 
 /// The whole document.
 pub fn document(paths: utoipa::openapi::OpenApi, app: &App) -> Value {
@@ -27,7 +30,12 @@ pub fn document(paths: utoipa::openapi::OpenApi, app: &App) -> Value {
     });
     document["servers"] = json!([{"url": app.public_url.as_str().trim_end_matches('/')}]);
     document["components"] = json!({
-        "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "An API token"}},
+        "securitySchemes": {
+            "token": {"type": "http", "scheme": "bearer", "description": "An API token"},
+            "session": {"type": "http", "scheme": "bearer", "description": "A session's token: POST /v1/auth/login"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": "area_session",
+                "description": "A session of a browser (`__Host-area_session` under TLS)"},
+        },
         "responses": {"Problem": {
             "description": "What went wrong",
             "content": {"application/problem+json": {"schema": reference("Problem")}},
@@ -38,7 +46,8 @@ pub fn document(paths: utoipa::openapi::OpenApi, app: &App) -> Value {
     for (_, path) in document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten() {
         path.as_object_mut().map(|methods| methods.remove("head"));
     }
-    for operation in operations(&mut document) {
+    for (method, path, operation) in operations(&mut document) {
+        guard(operation, rights::need(&method, &path));
         if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
             responses.insert("default".into(), json!({"$ref": "#/components/responses/Problem"}));
         }
@@ -46,9 +55,25 @@ pub fn document(paths: utoipa::openapi::OpenApi, app: &App) -> Value {
     document
 }
 
-fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+/// Who may, as the table of rights has it.
+fn guard(operation: &mut Value, need: Option<Need>) {
+    let Some(operation) = operation.as_object_mut() else { return };
+    operation.remove("security");
+    let Some(need) = need.filter(|need| *need != Need::Anyone) else { return };
+    let session = [json!({"session": []}), json!({"cookie": []})];
+    let token = (need != Need::Person).then(|| json!({"token": []}));
+    operation.insert("security".into(), token.into_iter().chain(session).collect());
+    let said =
+        operation.get("description").and_then(Value::as_str).map(|text| format!("{text}\n\n")).unwrap_or_default();
+    operation.insert("description".into(), json!(format!("{said}Who may: {}", need.words())));
+}
+
+fn operations(document: &mut Value) -> impl Iterator<Item = (String, String, &mut Value)> {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flatten();
-    paths.flat_map(|(_, path)| path.as_object_mut().into_iter().flatten().map(|(_, operation)| operation))
+    paths.flat_map(|(path, methods)| {
+        let methods = methods.as_object_mut().into_iter().flatten();
+        methods.map(|(method, operation)| (method.to_uppercase(), path.clone(), operation))
+    })
 }
 
 fn reference(name: &str) -> Value {
@@ -71,6 +96,7 @@ fn schemas() -> Map<String, Value> {
         kind["examples"] = Kind::ALL.iter().map(|kind| json!(format!("/docs#problem-{}", kind.says().1))).collect();
     }
     schemas.extend(others());
+    schemas.extend(people());
     schemas
 }
 
@@ -188,6 +214,62 @@ fn others() -> Map<String, Value> {
         "Ready": object(json!({
             "ready": {"type": "boolean", "description": "Always true: else the answer is 503"}, "database": text("`sqlite` or `postgres`"),
         })),
+    });
+    match all {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    }
+}
+
+/// What is sent and shown of people.
+fn people() -> Map<String, Value> {
+    let text = |description: &str| json!({"type": "string", "description": description});
+    let maybe = |description: &str| json!({"type": ["string", "null"], "description": description});
+    let time =
+        |description: &str| json!({"type": ["string", "null"], "format": "date-time", "description": description});
+    let object = |required: &[&str], properties: Value| json!({"type": "object", "required": required, "additionalProperties": false, "properties": properties});
+    let email = || text("The e-mail address");
+    let password = || text("The password: 8 to 128 characters, and not easy to guess");
+    let token = || text("What stands behind the `=` of the mailed link");
+    let cookie =
+        || json!({"type": "boolean", "description": "For browsers: the session in a cookie, no token in the answer"});
+    let patch = json!({
+        "display_name": text("How you are shown"), "username": maybe("Unique, in any case"), "first_name": maybe("The first name"),
+        "last_name": maybe("The last name"), "phone": maybe("The telephone"), "city": maybe("The city"),
+        "info": text("A line about you"), "description": text("What you say of yourself"),
+    });
+    let mut profile = json!({
+        "id": text("The id"), "email": email(), "role": text("What you may do"), "image": maybe("Where your picture is"),
+        "auth_provider": text("How you came"), "is_google_authed": {"type": "boolean", "description": "Whether you signed in with Google"},
+        "has_password": {"type": "boolean", "description": "Whether you can sign in with a password"},
+        "last_login": time("When you last signed in"), "email_verified_at": time("When the address was proved"),
+        "created_at": time("When you came"), "updated_at": time("When you last changed something here"),
+    });
+    if let (Some(all), Some(own)) = (profile.as_object_mut(), patch.as_object()) {
+        all.extend(own.clone());
+    }
+    let all = json!({
+        "SignUp": object(&["email", "password"], json!({"email": email(), "password": password(), "name": text("How you want to be shown"),
+            "info": text("A line about you")})),
+        "Address": object(&["email"], json!({"email": email()})),
+        "Verify": object(&["token", "password"], json!({"token": token(), "password": text("The one that was chosen at sign-up"), "cookie": cookie()})),
+        "Login": object(&["email", "password"], json!({"email": email(), "password": text("The password"), "cookie": cookie()})),
+        "SignedIn": {"type": "object", "properties": {"user": text("Your id"), "expires_at": time("When it ends if it is not used"),
+            "token": text("What to send as `Authorization: Bearer`; absent where it is in a cookie")}},
+        "First": object(&["code", "email", "password"], json!({"code": text("The printed code"), "email": email(), "password": password(),
+            "name": text("How you want to be shown")})),
+        "PasswordChange": object(&["old", "new"], json!({"old": text("The old password"), "new": password()})),
+        "PasswordReset": object(&["token", "password"], json!({"token": token(), "password": password()})),
+        "EmailChange": object(&["email"], json!({"email": text("The address that you want"), "password": text("The password; none where you have none")})),
+        "Confirm": object(&["token"], json!({"token": token()})),
+        "Leave": object(&[], json!({"password": text("The password; none where you have none")})),
+        "NewToken": object(&["name", "scopes"], json!({"name": text("To tell it from others"),
+            "scopes": {"type": "array", "items": {"enum": ["read", "areas", "accounts", "admin"]}, "description": "What it opens"},
+            "expires_at": time("When it stops working; null: when it is revoked")})),
+        "Profile": {"type": "object", "properties": profile},
+        "ProfilePatch": object(&[], patch),
+        "UserPatch": object(&[], json!({"role": {"enum": ["SUPER-ADMIN", "ADMIN", "EDITOR", "VIEWER"], "description": "What they may do"},
+            "suspended": {"type": "boolean", "description": "Whether they may do nothing"}})),
     });
     match all {
         Value::Object(all) => all,

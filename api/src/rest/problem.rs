@@ -75,8 +75,8 @@ impl Kind {
         use StatusCode as S;
         match self {
             Self::Malformed => (S::BAD_REQUEST, "malformed", "The request cannot be read"),
-            Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "A valid API token is needed"),
-            Self::Forbidden => (S::FORBIDDEN, "forbidden", "The token does not allow this"),
+            Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "A valid token or session is needed"),
+            Self::Forbidden => (S::FORBIDDEN, "forbidden", "This is not allowed"),
             Self::NotFound => (S::NOT_FOUND, "not-found", "Not found"),
             Self::Method => (S::METHOD_NOT_ALLOWED, "method", "The path does not know this method"),
             Self::Conflict => (S::CONFLICT, "conflict", "Another request is in the way"),

@@ -22,6 +22,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut all = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            // No text of a database has it.
+            if value.contains('\0') {
+                return Err(Problem::parameter(&name, "must not contain U+0000"));
+            }
             if all.insert(name.to_string(), value.into_owned()).is_some() {
                 return Err(Problem::parameter(&name, "is given twice"));
             }

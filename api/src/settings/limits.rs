@@ -5,6 +5,9 @@ use std::time::Duration;
 use engine::duration::Span;
 use serde::{Deserialize, Serialize};
 
+/// The database itself keeps the audit log so long.
+const AUDIT_YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// One section: its fields are those of `engine::limits::Limits`, lengths of time as [`Span`].
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty,)+ }) => {
@@ -91,6 +94,8 @@ section!(
         keep_runs: Span,
         /// Revisions of an AREA that are kept whatever their age.
         keep_revisions: i64,
+        /// How long the audit log is kept: a year at the least.
+        keep_audit: Span,
         /// Between two small steps of retention.
         retention_nap: Span,
     }
@@ -139,6 +144,9 @@ pub(super) fn check(limits: &Limits, retention: &Retention) -> Result<(), String
     let zeros = limits.zeros().into_iter().map(|name| ("limits", name));
     if let Some((section, name)) = zeros.chain(retention.zeros().into_iter().map(|name| ("retention", name))).next() {
         return Err(format!("{section}.{name}: must not be 0"));
+    }
+    if retention.keep_audit.duration() < AUDIT_YEAR {
+        return Err(format!("retention.keep_audit = {}: must be 365d or more", retention.keep_audit));
     }
     let signed = [
         ("limits.depth", limits.depth),

@@ -10,7 +10,7 @@ use config::{Config, ConfigBuilder, ConfigError, File, FileFormat, Source, Value
 use super::{FILE_PATH, PROVIDERS, Settings, SettingsError, names};
 
 /// Keys whose values no message shows.
-const SECRET: [&str; 2] = ["database_url", "keys"];
+const SECRET: [&str; 3] = ["database_url", "keys", "mail.smtp"];
 /// The same of every provider.
 const CLIENT_SECRET: &str = ".client_secret";
 

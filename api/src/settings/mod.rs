@@ -1,11 +1,12 @@
 //! What an operator may set, in one struct. `load` merges defaults < file < environment < flags, `names` knows every key,
-//! `sections` and `limits` have the tables of the file, `values` the types that hide or explain themselves.
+//! `sections`, `limits` and `people` have the tables of the file, `values` the types that hide or explain themselves.
 //!
 //! The file `config/area.toml` holds every key with its default and why; a test holds it and these structs together.
 
 mod limits;
 mod load;
 mod names;
+mod people;
 mod providers;
 mod sections;
 mod values;
@@ -22,6 +23,7 @@ use url::Url;
 pub use limits::{Limits, Retention};
 pub use load::{Sources, load};
 pub use names::in_effect;
+pub use people::{Mail, Passwords, People, Sessions, Throttle};
 pub use sections::{Database, Log, LogFormat, Net, Node, Samples, Vault};
 pub use values::{DatabaseUrl, Hidden, Networks};
 
@@ -53,6 +55,8 @@ pub struct Settings {
     pub keys: Option<Hidden>,
     /// How others reach the API: hook URLs begin with it. From `listen` where it is not set.
     pub public_url: Option<Url>,
+    /// Networks of proxies whose word on who calls is taken.
+    pub trusted_proxies: Networks,
     /// Connections.
     pub database: Database,
     /// This process among others.
@@ -63,6 +67,16 @@ pub struct Settings {
     pub limits: Limits,
     /// How long what happened is kept.
     pub retention: Retention,
+    /// Who may sign up, and what they may upload.
+    pub people: People,
+    /// How passwords are kept.
+    pub passwords: Passwords,
+    /// How long a sign-in lasts.
+    pub sessions: Sessions,
+    /// How people are written to.
+    pub mail: Mail,
+    /// How often strangers may try.
+    pub throttle: Throttle,
     /// The daemon's log.
     pub log: Log,
     /// The example AREAs.
@@ -82,11 +96,17 @@ impl Default for Settings {
             keys_file: None,
             keys: None,
             public_url: None,
+            trusted_proxies: Networks::default(),
             database: Database::default(),
             node: Node::default(),
             net: Net::default(),
             limits: Limits::default(),
             retention: Retention::default(),
+            people: People::default(),
+            passwords: Passwords::default(),
+            sessions: Sessions::default(),
+            mail: Mail::default(),
+            throttle: Throttle::default(),
             log: Log::default(),
             samples: Samples::default(),
             vault: Vault::default(),
@@ -178,6 +198,7 @@ impl Settings {
         self.providers()?;
         self.node.check().or_else(|why| wrong("node", &why))?;
         limits::check(&self.limits, &self.retention).map_err(SettingsError)?;
+        people::check(&self.people, &self.passwords, &self.sessions, &self.mail).map_err(SettingsError)?;
         self.net.check().or_else(|why| wrong("net", &why))
     }
 }

@@ -67,6 +67,9 @@ pub fn in_effect(settings: &Settings) -> BTreeMap<String, Value> {
     if settings.keys.is_some() {
         all.insert("keys".to_owned(), "[REDACTED]".into());
     }
+    if !settings.mail.smtp.expose().is_empty() {
+        all.insert("mail.smtp".to_owned(), "[REDACTED]".into());
+    }
     all
 }
 

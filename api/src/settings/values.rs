@@ -72,7 +72,7 @@ impl std::fmt::Debug for DatabaseUrl {
 }
 
 /// A secret text. `Debug` hides it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hidden(String);
 

@@ -7,5 +7,6 @@ mod cli;
 mod daemon;
 mod kit;
 mod peers;
+mod people;
 mod rest;
 mod vault;

@@ -1,10 +1,11 @@
 //! Where AREAs are written: every change of an AREA, by the API, `area apply`, the samples or another AREA, goes through here. It
 //! reads what is stored, checks the whole new document, seals its secrets, and stores it in one transaction that stands only if the
-//! row has not moved meanwhile. `reading` leads to the checked document, `storing` from it to the row; `apply` takes many at once.
+//! row has not moved meanwhile. `reading` leads to the checked document, `storing` from it to the row; `apply` takes many at once, `suspending` pauses a user's.
 
 pub mod apply;
 mod reading;
 mod storing;
+mod suspending;
 
 use std::sync::Arc;
 
@@ -234,9 +235,9 @@ impl Desk {
                     let plan = plan()?;
                     let rejoin =
                         (old.state == AreaState::Paused).then(|| pushed(&plan.action.feed.kind).then_some(now));
-                    StateChange { state, rejoin, silent_at: silence_due(&plan.policy, now), now }
+                    StateChange { state, reason: None, rejoin, silent_at: silence_due(&plan.policy, now), now }
                 }
-                _ => StateChange { state, rejoin: None, silent_at: None, now },
+                _ => StateChange { state, reason: None, rejoin: None, silent_at: None, now },
             };
             if let Some(done) = settled(areas::set_state(&self.db, &old, change).await)? {
                 return Ok(done);

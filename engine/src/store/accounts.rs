@@ -4,6 +4,7 @@
 //! A refresh is claimed in the row before the provider is called, so that one process at a time holds a refresh token in its hand;
 //! and it stores by compare and swap of the row's `version`, so that whatever it believes, nothing newer is lost.
 
+use serde::Serialize;
 use sqlx::FromRow;
 
 use super::Db;
@@ -13,6 +14,8 @@ use crate::lease::clocked;
 use crate::{in_tx, on, on_write};
 
 const PROVIDER: &str = "SELECT provider FROM next_auth_accounts WHERE id = $1 AND \"userId\" = $2";
+const OF: &str = "SELECT id, provider, \"providerAccountId\" AS provider_account_id, type AS kind, scope
+    FROM next_auth_accounts WHERE \"userId\" = $1 ORDER BY id";
 const GET: &str = "SELECT a.id, a.provider, a.\"userId\" AS user_id, a.access_token, a.refresh_token, a.expires_at, a.scope,
     COALESCE(s.state, 'ok') AS state, s.reason, COALESCE(s.version, 0) AS version, s.linked_at, s.refreshed_at, s.refresh_at,
     s.not_before, COALESCE(s.failures, 0) AS failures, s.failing, s.account_id IS NOT NULL AS known
@@ -140,6 +143,21 @@ pub struct Renewed {
     pub refresh_at: Option<Micros>,
 }
 
+/// An account, without its tokens.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize)]
+pub struct Owned {
+    /// Its id.
+    pub id: AccountId,
+    /// The provider.
+    pub provider: String,
+    /// Who the person is there.
+    pub provider_account_id: String,
+    /// `oauth`, `oidc` …
+    pub kind: String,
+    /// What was granted.
+    pub scope: Option<String>,
+}
+
 /// The provider of the account `id`, if it is an account of `user`.
 pub async fn provider(db: &Db, user: UserId, id: AccountId) -> sqlx::Result<Option<String>> {
     on!(db, pool => sqlx::query_scalar(PROVIDER).bind(id).bind(user).fetch_optional(pool).await)
@@ -231,4 +249,9 @@ pub async fn is_in_use(db: &Db, id: AccountId) -> sqlx::Result<bool> {
 /// Nobody needs the account: it is refreshed when somebody asks for it, and not ahead of time.
 pub async fn rest(db: &Db, id: AccountId, version: i64) -> sqlx::Result<()> {
     on_write!(db, pool => sqlx::query(REST).bind(id).bind(version).execute(pool).await.map(drop))
+}
+
+/// The accounts of `user`.
+pub async fn of(db: &Db, user: UserId) -> sqlx::Result<Vec<Owned>> {
+    on!(db, pool => sqlx::query_as(OF).bind(user).fetch_all(pool).await)
 }

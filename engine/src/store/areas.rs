@@ -38,7 +38,7 @@ const EDIT: &str = "UPDATE areas SET name = $4, revision = $5, body = $6, source
      has_joined = CASE WHEN $9 THEN FALSE ELSE has_joined END,
      silent_at = CASE WHEN $11 THEN $12 ELSE silent_at END, updated_at = $13, version = version + 1
      WHERE user_id = $1 AND id = $2 AND version = $3";
-const SET_STATE: &str = "UPDATE areas SET state = $4, reason = NULL, failures = 0, failing_at = NULL, silent_at = $5,
+const SET_STATE: &str = "UPDATE areas SET state = $4, reason = $9, failures = 0, failing_at = NULL, silent_at = $5,
      joined_at = CASE WHEN $6 THEN $7 ELSE joined_at END, mark = CASE WHEN $6 THEN NULL ELSE mark END,
      has_joined = has_joined OR ($6 AND joined_at IS NOT NULL), updated_at = $8, version = version + 1
      WHERE user_id = $1 AND id = $2 AND version = $3";
@@ -233,11 +233,13 @@ pub struct Edit {
     pub now: Micros,
 }
 
-/// A change of state by the AREA's user.
-#[derive(Clone, Copy, Debug)]
+/// A change of state by the AREA's user, or because of them.
+#[derive(Clone, Debug)]
 pub struct StateChange {
     /// The new state.
     pub state: AreaState,
+    /// Why it is not active, where its user would ask.
+    pub reason: Option<String>,
     /// It joins anew, at this instant or with the next poll.
     pub rejoin: Option<Option<Micros>>,
     /// When silence is raised next.
@@ -384,7 +386,7 @@ pub async fn set_state(db: &Db, old: &AreaRow, change: StateChange) -> sqlx::Res
         let source: Touched = sqlx::query_as(LOCK).bind(old.source_id).fetch_one(&mut *tx).await?;
         let set = sqlx::query(SET_STATE).bind(old.user_id).bind(old.id).bind(old.version).bind(change.state.as_str());
         let set = set.bind(change.silent_at).bind(change.rejoin.is_some()).bind(change.rejoin.flatten());
-        one_row(set.bind(change.now).execute(&mut *tx).await?.rows_affected())?;
+        one_row(set.bind(change.now).bind(&change.reason).execute(&mut *tx).await?.rows_affected())?;
         settle!(tx, source);
         let area = sqlx::query_as(GET).bind(old.user_id).bind(old.id).fetch_one(&mut *tx).await?;
         Ok(Changed { area, sources: vec![source] })

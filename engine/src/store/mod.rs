@@ -3,15 +3,21 @@
 
 pub mod accounts;
 pub mod areas;
+pub mod audit;
 pub mod batch;
+pub mod credentials;
 pub mod db;
 pub mod idempotency;
+pub mod leaving;
 pub mod meta;
 pub mod migrate;
+pub mod pending;
 pub mod people;
+pub mod profile;
 pub mod restored;
 pub mod retention;
 pub mod revisions;
+pub mod sessions;
 pub mod sources;
 pub mod tokens;
 pub mod work;

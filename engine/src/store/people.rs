@@ -1,27 +1,43 @@
 //! People. A person is one row of `users` and one of `next_auth_users` under the same id, so that an Auth.js site can share the
-//! database: both are written in one transaction, and a person whom such a site knows already keeps their id.
-//! E-mail addresses are kept in lower case. Tokens are in `tokens`.
+//! database: both are written in one transaction. A person whom such a site made is adopted by id, never by an address: whoever
+//! merely claims an address would else walk into somebody's account. E-mail addresses are kept in lower case. Tokens are in
+//! `tokens`, sessions in `sessions`, what a person says of themselves in `profile`.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 use super::Db;
+use super::audit::{self, Entry};
 use crate::ids::UserId;
 use crate::{in_tx, on, on_write};
 
 /// Bytes of an e-mail address (RFC 5321).
 pub const EMAIL_BYTES: usize = 254;
 
-const KNOWN: &str = "SELECT id FROM next_auth_users WHERE lower(email) = $1 ORDER BY id LIMIT 1";
-const ADD: &str = "INSERT INTO users (id, email, password, display_name, role, created_at, updated_at)
+pub(super) const ADD: &str = "INSERT INTO users (id, email, password, display_name, role, created_at, updated_at)
     VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT DO NOTHING";
-const ADD_NEXT_AUTH: &str = "INSERT INTO next_auth_users (id, name, email) VALUES ($1, $2, $3)";
-const BY_EMAIL: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE lower(email) = $1";
-const BY_ID: &str = "SELECT id, email, display_name, role, created_at FROM users WHERE id = $1";
-const LIST: &str = "SELECT id, email, display_name, role, created_at FROM users ORDER BY email";
+/// A site's own user keeps the address there: it is unique, and which of the two is meant is not ours to say.
+pub(super) const ADD_NEXT_AUTH: &str = "INSERT INTO next_auth_users (id, name, email, \"emailVerified\") SELECT $1, $2,
+    CASE WHEN EXISTS (SELECT 1 FROM next_auth_users WHERE lower(email) = $3) THEN NULL ELSE $3 END, $4";
+pub(super) const ADD_PROFILE: &str = "INSERT INTO profile (user_id, created_at) VALUES ($1, $2)";
+const NEXT_AUTH: &str =
+    "SELECT id, name, email, \"emailVerified\" AS verified_at, image FROM next_auth_users WHERE id = $1";
+const BY_EMAIL: &str =
+    "SELECT id, email, display_name, role, suspended_at, created_at FROM users WHERE lower(email) = $1";
+const BY_ID: &str = "SELECT id, email, display_name, role, suspended_at, created_at FROM users WHERE id = $1";
+const LIST: &str = "SELECT id, email, display_name, role, suspended_at, created_at FROM users ORDER BY email";
 const SET_ROLE: &str = "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1";
 const COUNT: &str = "SELECT COUNT(*) FROM users";
+const PAGE: &str = "SELECT id, email, display_name, role, suspended_at, created_at FROM users
+    WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR lower(email) LIKE $2 ESCAPE '\\') ORDER BY id LIMIT $3";
+const OTHER_SUPER_ADMINS: &str =
+    "SELECT COUNT(*) FROM users WHERE role = 'SUPER-ADMIN' AND suspended_at IS NULL AND id <> $1";
+const HAS_SUPER_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'SUPER-ADMIN')";
+const TAKE_CODE: &str = "DELETE FROM meta WHERE key = $1 AND value = $2
+    AND NOT EXISTS (SELECT 1 FROM users WHERE role = 'SUPER-ADMIN')";
+const SUSPEND: &str = "UPDATE users SET suspended_at = $2, updated_at = $3 WHERE id = $1";
+const END_SESSIONS: &str = "DELETE FROM next_auth_sessions WHERE \"userId\" = $1";
 
 /// What a person may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,8 +115,25 @@ pub struct User {
     /// What they may do.
     #[sqlx(try_from = "String")]
     pub role: Role,
+    /// Since when they may do nothing; `None`: they may.
+    pub suspended_at: Option<DateTime<Utc>>,
     /// When they came.
     pub created_at: DateTime<Utc>,
+}
+
+/// A person as an Auth.js site knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct SiteUser {
+    /// The id, of `users` too where we know them.
+    pub id: UserId,
+    /// What the site calls them.
+    pub name: Option<String>,
+    /// The address that the site has.
+    pub email: Option<String>,
+    /// When the site proved it; `None`: it never did.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// Where their picture is.
+    pub image: Option<String>,
 }
 
 /// Someone who is to be created.
@@ -114,6 +147,8 @@ pub struct NewUser<'a> {
     pub role: Role,
     /// An argon2id string; `None`: they cannot log in with a password.
     pub password: Option<&'a str>,
+    /// When the address was proved; `None`: it was not.
+    pub verified_at: Option<DateTime<Utc>>,
 }
 
 /// Why a person was not created.
@@ -143,24 +178,87 @@ pub fn email(text: &str) -> Result<String, PeopleError> {
     Ok(trimmed.to_lowercase())
 }
 
-/// Creates a person, in `users` and `next_auth_users`.
-pub async fn create(db: &Db, new: &NewUser<'_>, now: DateTime<Utc>) -> Result<User, PeopleError> {
-    let address = email(new.email)?;
-    let added: Result<Option<UserId>, sqlx::Error> = in_tx!(db, tx => {
-        let known: Option<UserId> = sqlx::query_scalar(KNOWN).bind(&address).fetch_optional(&mut *tx).await?;
-        let id = known.unwrap_or_default();
-        let add = sqlx::query(ADD).bind(id).bind(&address).bind(new.password).bind(new.display_name);
-        let added = add.bind(new.role.as_str()).bind(now).execute(&mut *tx).await?.rows_affected();
-        if added == 1 && known.is_none() {
-            let name = (!new.display_name.is_empty()).then_some(new.display_name);
-            sqlx::query(ADD_NEXT_AUTH).bind(id).bind(name).bind(&address).execute(&mut *tx).await?;
+/// Adds a person's rows within the transaction `$tx`; false where the address or the id is taken. `$site`: a site made their row.
+macro_rules! add_person {
+    ($tx:ident, $id:expr, $address:expr, $new:expr, $now:expr, $site:expr) => {{
+        let new = $new;
+        let add =
+            sqlx::query($crate::store::people::ADD).bind($id).bind($address).bind(new.password).bind(new.display_name);
+        let added = add.bind(new.role.as_str()).bind($now).execute(&mut *$tx).await?.rows_affected() == 1;
+        if added {
+            sqlx::query($crate::store::people::ADD_PROFILE).bind($id).bind($now).execute(&mut *$tx).await?;
         }
-        Ok((added == 1).then_some(id))
-    });
-    match added? {
-        Some(id) => by_id(db, id).await?.ok_or_else(|| sqlx::Error::RowNotFound.into()),
-        None => Err(PeopleError::Taken(address)),
+        if added && !$site {
+            let name = (!new.display_name.is_empty()).then_some(new.display_name);
+            let add = sqlx::query($crate::store::people::ADD_NEXT_AUTH)
+                .bind($id)
+                .bind(name)
+                .bind($address)
+                .bind(new.verified_at);
+            add.execute(&mut *$tx).await?;
+        }
+        added
+    }};
+}
+
+pub(super) use add_person;
+
+/// Creates a person, in `users`, `profile` and `next_auth_users`.
+pub async fn create(db: &Db, new: &NewUser<'_>, now: DateTime<Utc>) -> Result<User, PeopleError> {
+    let (id, address) = (UserId::new(), email(new.email)?);
+    let added: sqlx::Result<bool> = in_tx!(db, tx => Ok(add_person!(tx, id, &address, new, now, false)));
+    created(db, id, address, added?).await
+}
+
+/// Takes in a person whom an Auth.js site made, under the id that they have there.
+pub async fn adopt(db: &Db, id: UserId, new: &NewUser<'_>, now: DateTime<Utc>) -> Result<User, PeopleError> {
+    let address = email(new.email)?;
+    let added: sqlx::Result<bool> = in_tx!(db, tx => Ok(add_person!(tx, id, &address, new, now, true)));
+    created(db, id, address, added?).await
+}
+
+async fn created(db: &Db, id: UserId, address: String, added: bool) -> Result<User, PeopleError> {
+    match added {
+        true => by_id(db, id).await?.ok_or_else(|| sqlx::Error::RowNotFound.into()),
+        false => Err(PeopleError::Taken(address)),
     }
+}
+
+/// The fact of `meta` that holds the hash of the code which makes the first SUPER-ADMIN.
+pub const FIRST_CODE: &str = "first_code";
+
+/// Whether somebody may do everything.
+pub async fn has_super_admin(db: &Db) -> sqlx::Result<bool> {
+    on!(db, pool => sqlx::query_scalar(HAS_SUPER_ADMIN).fetch_one(pool).await)
+}
+
+/// Uses the code with this hash up for the first SUPER-ADMIN. `None`: it is not the code, or there is a SUPER-ADMIN already.
+pub async fn create_first(
+    db: &Db,
+    code: &str,
+    new: &NewUser<'_>,
+    entry: &Entry<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<User>, PeopleError> {
+    let (id, address) = (UserId::new(), email(new.email)?);
+    let new = NewUser { role: Role::SuperAdmin, ..new.clone() };
+    let added: Result<bool, PeopleError> = in_tx!(db, tx => {
+        if sqlx::query(TAKE_CODE).bind(FIRST_CODE).bind(code).execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if !add_person!(tx, id, &address, &new, now, false) {
+            return Err(PeopleError::Taken(address.clone()));
+        }
+        let entry = Entry { actor: Some(id), subject: Some(id), ..entry.clone() };
+        audit::note!(tx, &entry, now);
+        Ok(true)
+    });
+    if added? { Ok(by_id(db, id).await?) } else { Ok(None) }
+}
+
+/// The person whom an Auth.js site knows under this id.
+pub async fn site_user(db: &Db, id: UserId) -> sqlx::Result<Option<SiteUser>> {
+    on!(db, pool => sqlx::query_as(NEXT_AUTH).bind(id).fetch_optional(pool).await)
 }
 
 /// The person with this address, in any case.
@@ -188,6 +286,45 @@ pub async fn set_role(db: &Db, id: UserId, role: Role, now: DateTime<Utc>) -> sq
     })
 }
 
+/// Up to `limit` people in the order that they came, from after `after`; those whose address contains `part`.
+pub async fn page(db: &Db, after: Option<UserId>, part: Option<&str>, limit: i64) -> sqlx::Result<Vec<User>> {
+    let escaped = |part: &str| part.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let part = part.map(|part| format!("%{}%", escaped(part)));
+    on!(db, pool => sqlx::query_as(PAGE).bind(after).bind(part).bind(limit).fetch_all(pool).await)
+}
+
+/// How many others may do everything.
+pub async fn other_super_admins(db: &Db, than: UserId) -> sqlx::Result<i64> {
+    on!(db, pool => sqlx::query_scalar(OTHER_SUPER_ADMINS).bind(than).fetch_one(pool).await)
+}
+
+/// Gives a person another role, and notes it.
+pub async fn give_role(db: &Db, id: UserId, role: Role, entry: &Entry<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
+    in_tx!(db, tx => {
+        sqlx::query(SET_ROLE).bind(id).bind(role.as_str()).bind(now).execute(&mut *tx).await?;
+        audit::note!(tx, entry, now);
+        Ok(())
+    })
+}
+
+/// Suspends a person, which ends their sessions, or lets them in again; and notes it.
+pub async fn suspend(
+    db: &Db,
+    id: UserId,
+    since: Option<DateTime<Utc>>,
+    entry: &Entry<'_>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    in_tx!(db, tx => {
+        sqlx::query(SUSPEND).bind(id).bind(since).bind(now).execute(&mut *tx).await?;
+        if since.is_some() {
+            sqlx::query(END_SESSIONS).bind(id).execute(&mut *tx).await?;
+        }
+        audit::note!(tx, entry, now);
+        Ok(())
+    })
+}
+
 /// How many people there are.
 pub async fn count(db: &Db) -> sqlx::Result<i64> {
     on!(db, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)
@@ -204,7 +341,7 @@ mod tests {
     }
 
     fn ann(email: &str) -> NewUser<'_> {
-        NewUser { email, display_name: "Ann", role: Role::Admin, password: None }
+        NewUser { email, display_name: "Ann", role: Role::Admin, ..NewUser::default() }
     }
 
     #[tokio::test]
@@ -229,13 +366,31 @@ mod tests {
         }
     }
 
+    async fn site(db: &Db, email: &str) -> UserId {
+        let id = UserId::new();
+        let sql = "INSERT INTO next_auth_users (id, email) VALUES ($1, $2)";
+        on_write!(db, pool => sqlx::query(sql).bind(id).bind(email).execute(pool).await.map(drop)).unwrap();
+        id
+    }
+
     #[tokio::test]
-    async fn a_person_whom_a_site_created_first_keeps_their_id() {
+    async fn a_person_whom_a_site_created_is_adopted_by_id() {
         for t in databases().await {
-            let id = UserId::new();
-            let sql = "INSERT INTO next_auth_users (id, email) VALUES ($1, 'Site@B')";
-            on_write!(&t.db, pool => sqlx::query(sql).bind(id).execute(pool).await.map(drop)).unwrap();
-            assert_eq!(create(&t.db, &ann("site@b"), now()).await.unwrap().id, id, "{}", t.label);
+            let id = site(&t.db, "Site@B").await;
+            assert_eq!(adopt(&t.db, id, &ann("site@b"), now()).await.unwrap().id, id, "{}", t.label);
+            assert_eq!(site_user(&t.db, id).await.unwrap().unwrap().email.as_deref(), Some("Site@B"), "{}", t.label);
+            assert!(matches!(adopt(&t.db, id, &ann("c@b"), now()).await, Err(PeopleError::Taken(_))), "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_claims_the_address_of_a_sites_user_is_somebody_else() {
+        for t in databases().await {
+            let id = site(&t.db, "Site@B").await;
+            let claimed = create(&t.db, &ann("site@b"), now()).await.unwrap().id;
+            assert_ne!(claimed, id, "{}", t.label);
+            assert_eq!(site_user(&t.db, id).await.unwrap().unwrap().email.as_deref(), Some("Site@B"), "{}", t.label);
+            assert_eq!(site_user(&t.db, claimed).await.unwrap().unwrap().email, None, "{}", t.label);
         }
     }
 
@@ -248,6 +403,52 @@ mod tests {
             assert!(!set_role(&t.db, UserId::new(), Role::Viewer, now()).await.unwrap());
             let role = async |u: &User| by_id(&t.db, u.id).await.unwrap().unwrap().role;
             assert_eq!((role(&a).await, role(&b).await), (Role::Viewer, Role::Admin), "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn people_are_paged_and_whoever_is_suspended_has_no_session_and_no_token() {
+        use crate::store::{sessions, tokens};
+        for t in databases().await {
+            let (a, b) = (
+                create(&t.db, &ann("a_a@b"), now()).await.unwrap(),
+                create(&t.db, &ann("axa@b"), now()).await.unwrap(),
+            );
+            let all = page(&t.db, None, None, 10).await.unwrap();
+            assert_eq!(all, [a.clone(), b.clone()], "{}", t.label);
+            assert_eq!(page(&t.db, Some(a.id), None, 10).await.unwrap(), [b], "{}", t.label);
+            assert_eq!(page(&t.db, None, Some("A_"), 10).await.unwrap(), std::slice::from_ref(&a), "{}", t.label);
+            let (_, token) = tokens::create(&t.db, a.id, &tokens::NewToken::default(), now()).await.unwrap();
+            let expires = now() + std::time::Duration::from_secs(60);
+            let session = sessions::NewSession { user: a.id, token: "s", expires, agent: "", address: "" };
+            sessions::open(&t.db, session, now()).await.unwrap();
+            let opens = async || {
+                let token = tokens::caller_by_token(&t.db, &tokens::hash(token.expose()), now()).await.unwrap();
+                (sessions::by_token(&t.db, "s", now()).await.unwrap().is_some(), token.is_some())
+            };
+            assert_eq!(opens().await, (true, true), "{}", t.label);
+            suspend(&t.db, a.id, Some(now()), &Entry::default(), now()).await.unwrap();
+            assert_eq!(opens().await, (false, false), "{}", t.label);
+            suspend(&t.db, a.id, None, &Entry::default(), now()).await.unwrap();
+            assert_eq!(opens().await, (false, true), "{}: tokens work again, sessions are gone", t.label);
+            give_role(&t.db, a.id, Role::SuperAdmin, &Entry::default(), now()).await.unwrap();
+            assert_eq!(other_super_admins(&t.db, a.id).await.unwrap(), 0, "{}", t.label);
+            assert_eq!(other_super_admins(&t.db, UserId::new()).await.unwrap(), 1, "{}", t.label);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_code_makes_one_super_admin_and_is_not_used_up_by_a_slip() {
+        for t in databases().await {
+            create(&t.db, &ann("taken@b"), now()).await.unwrap();
+            crate::store::meta::set(&t.db, FIRST_CODE, "hash").await.unwrap();
+            let first = async |code, email| create_first(&t.db, code, &ann(email), &Entry::default(), now()).await;
+            assert!(first("other", "a@b").await.unwrap().is_none(), "{}", t.label);
+            assert!(matches!(first("hash", "taken@b").await, Err(PeopleError::Taken(_))), "{}", t.label);
+            assert_eq!(first("hash", "a@b").await.unwrap().unwrap().role, Role::SuperAdmin, "{}", t.label);
+            crate::store::meta::set(&t.db, FIRST_CODE, "hash").await.unwrap();
+            assert!(first("hash", "c@b").await.unwrap().is_none(), "{}: there is one", t.label);
+            assert!(has_super_admin(&t.db).await.unwrap(), "{}", t.label);
         }
     }
 

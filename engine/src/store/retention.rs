@@ -2,8 +2,8 @@
 
 use sqlx::Executor;
 
-use super::Db;
-use crate::clock::Micros;
+use super::{Db, leaving};
+use crate::clock::{Micros, from_micros};
 use crate::ids::first_id_at;
 use crate::limits::Limits;
 use crate::on_write;
@@ -41,7 +41,9 @@ pub async fn step(db: &Db, now: Micros, limits: &Limits) -> sqlx::Result<u64> {
     let old = now - i64::try_from(limits.keep_runs.as_micros()).unwrap_or(now);
     gone += execute(db, REVISIONS, &[limits.keep_revisions, old]).await?;
     gone += execute(db, KEYS, &[now - IDEMPOTENCY]).await?;
-    Ok(gone)
+    gone += leaving::step(db).await?;
+    let audit_before = from_micros(now) - limits.keep_audit;
+    Ok(gone + leaving::forget_expired(db, from_micros(now), audit_before).await?)
 }
 
 async fn execute(db: &Db, sql: &'static str, binds: &[i64]) -> sqlx::Result<u64> {

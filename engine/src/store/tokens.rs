@@ -27,7 +27,7 @@ const LIST: &str = "SELECT id, name, scopes, created_at, expires_at FROM api_tok
 const REVOKE: &str = "DELETE FROM api_tokens WHERE user_id = $1 AND id = $2";
 const CALLER: &str = "SELECT t.id AS token, u.id AS user_id, u.email, u.role, t.scopes
     FROM api_tokens t JOIN users u ON u.id = t.user_id
-    WHERE t.hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)";
+    WHERE t.hash = $1 AND u.suspended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)";
 
 /// A part of the API that a token opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,28 +1,24 @@
 //! `/about.json`: who asks and what is offered, in the form that AREA clients expect.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
-use axum::{Extension, http::StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use engine::port::Service;
 use serde_json::{Value, json};
 
 use crate::rest::App;
+use crate::rest::auth::From;
 
 /// Who asks, what time it is, and what every service offers.
 #[utoipa::path(get, path = "/about.json", tag = "Services", operation_id = "about",
     responses((status = 200, description = "The caller's address, the server's time in Unix seconds, and the services",
         body = ref("#/components/schemas/About"))))]
-pub async fn about(
-    State(app): State<Arc<App>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-) -> (StatusCode, Json<Value>) {
-    let host = peer.map(|Extension(ConnectInfo(address))| address.ip().to_canonical().to_string());
+pub async fn about(State(app): State<Arc<App>>, From(origin): From) -> (StatusCode, Json<Value>) {
     let services: Vec<Value> = app.desk.services.iter().map(|service| offered(service)).collect();
     let server = json!({"current_time": app.desk.clock.now().timestamp(), "services": services});
-    (StatusCode::OK, Json(json!({"client": {"host": host.unwrap_or_default()}, "server": server})))
+    (StatusCode::OK, Json(json!({"client": {"host": origin.address.to_string()}, "server": server})))
 }
 
 fn offered(service: &Service) -> Value {

@@ -11,7 +11,7 @@ use engine::ids::{AreaId, AreaNo};
 use engine::store::areas::{self, AreaRow, Changed, Filter};
 use serde_json::Value;
 
-use crate::rest::auth::{Reader, Writer};
+use crate::rest::auth::Known;
 use crate::rest::body::JsonBody;
 use crate::rest::etag::{self, IfMatch};
 use crate::rest::idempotency::Seed;
@@ -28,11 +28,10 @@ use crate::rest::{App, cursor, view};
         description = "The same key with the same request gives the same answer, for a day")),
     request_body(content = ref("#/components/schemas/Area"), content_type = "application/json"),
     responses((status = 201, description = "The AREA as it is shown; `Location` names it, `ETag` its version",
-        body = ref("#/components/schemas/ShownArea"))),
-    security(("token" = [])))]
+        body = ref("#/components/schemas/ShownArea"))))]
 pub async fn create(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     seed: Option<Extension<Seed>>,
     JsonBody(json): JsonBody,
 ) -> Result<Response, Problem> {
@@ -53,9 +52,8 @@ pub async fn create(
         ("name" = Option<String>, Query, description = "Only those whose name contains this, in any case"),
         ("state" = Option<String>, Query, description = "Only those that are `active`, `paused` or `faulted`"),
         ("service" = Option<String>, Query, description = "Only those that watch this service")),
-    responses((status = 200, description = "A page", body = ref("#/components/schemas/AreaList"))),
-    security(("token" = [])))]
-pub async fn list(State(app): State<Arc<App>>, Reader(caller): Reader, query: Query) -> Result<Json<Value>, Problem> {
+    responses((status = 200, description = "A page", body = ref("#/components/schemas/AreaList"))))]
+pub async fn list(State(app): State<Arc<App>>, Known(caller): Known, query: Query) -> Result<Json<Value>, Problem> {
     let query = query.only(&["limit", "cursor", "name", "state", "service"])?;
     let (limit, before) = (query.limit()?, query.cursor("areas")?.map(AreaNo));
     let text = |name| query.text(name).map(str::to_owned);
@@ -68,9 +66,8 @@ pub async fn list(State(app): State<Arc<App>>, Reader(caller): Reader, query: Qu
 /// Reads an AREA. Its secrets read as `{"$secret": true}`.
 #[utoipa::path(get, path = "/v1/areas/{id}", tag = "AREAs", operation_id = "getArea",
     params(("id" = String, Path, description = "The AREA's id")),
-    responses((status = 200, description = "The AREA; `ETag` is its version", body = ref("#/components/schemas/ShownArea"))),
-    security(("token" = [])))]
-pub async fn get(State(app): State<Arc<App>>, Reader(caller): Reader, path: PathVars) -> Result<Response, Problem> {
+    responses((status = 200, description = "The AREA; `ETag` is its version", body = ref("#/components/schemas/ShownArea"))))]
+pub async fn get(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<Response, Problem> {
     let row = app.desk.get(caller.user, path.area()?).await?;
     Ok(shown(&app, &row).await?.into_response())
 }
@@ -83,11 +80,10 @@ pub async fn get(State(app): State<Arc<App>>, Reader(caller): Reader, path: Path
     params(("id" = String, Path, description = "The AREA's id"),
         ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on")),
     request_body(content = ref("#/components/schemas/Area"), content_type = "application/json"),
-    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))),
-    security(("token" = [])))]
+    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))))]
 pub async fn replace(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     if_match: IfMatch,
     JsonBody(mut json): JsonBody,
@@ -106,11 +102,10 @@ pub async fn replace(
     params(("id" = String, Path, description = "The AREA's id"),
         ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on")),
     request_body(content = ref("#/components/schemas/AreaPatch"), content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))),
-    security(("token" = [])))]
+    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))))]
 pub async fn patch(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     if_match: IfMatch,
     JsonBody(json): JsonBody,
@@ -126,11 +121,10 @@ pub async fn patch(
 #[utoipa::path(delete, path = "/v1/areas/{id}", tag = "AREAs", operation_id = "deleteArea",
     params(("id" = String, Path, description = "The AREA's id"),
         ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on")),
-    responses((status = 204, description = "It is gone")),
-    security(("token" = [])))]
+    responses((status = 204, description = "It is gone")))]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {

@@ -8,7 +8,7 @@ use engine::history::{self, EventView};
 use engine::ids::{AreaId, EventId, born_at};
 use serde_json::{Value, json};
 
-use crate::rest::auth::Reader;
+use crate::rest::auth::Known;
 use crate::rest::problem::Problem;
 use crate::rest::query::Query;
 use crate::rest::view::time;
@@ -19,9 +19,8 @@ use crate::rest::{App, cursor};
     params(("area" = Option<String>, Query, description = "Only those of the source that this AREA watches"),
         ("limit" = Option<i64>, Query, description = "How many: 1 to 500, 50 where it is absent"),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
-    responses((status = 200, description = "A page: `{\"items\": […], \"next\": cursor|null}`")),
-    security(("token" = [])))]
-pub async fn list(State(app): State<Arc<App>>, Reader(caller): Reader, query: Query) -> Result<Json<Value>, Problem> {
+    responses((status = 200, description = "A page: `{\"items\": […], \"next\": cursor|null}`")))]
+pub async fn list(State(app): State<Arc<App>>, Known(caller): Known, query: Query) -> Result<Json<Value>, Problem> {
     let query = query.only(&["area", "limit", "cursor"])?;
     let (limit, before) = (query.limit()?, query.cursor("events")?.map(EventId));
     let db = &app.engine.db;

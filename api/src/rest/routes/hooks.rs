@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use engine::hooks::{self, HookAnswer, Request};
 use serde_json::json;
 
+use crate::identity::throttled;
+use crate::rest::auth::From;
 use crate::rest::problem::{Kind, Problem};
 use crate::rest::query::PathVars;
 use crate::rest::{App, body};
@@ -34,12 +36,16 @@ const AGAIN: HeaderValue = HeaderValue::from_static("5");
         (status = 503, description = "The database is away: try again later")))]
 pub async fn receive(
     State(app): State<Arc<App>>,
+    From(origin): From,
     path: PathVars,
     method: Method,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
+    if !origin.address.is_here() {
+        throttled(&app.identity.throttle.hooks_address, origin.address.counted())?;
+    }
     let bytes = bytes.map_err(|e| body::unread(&e))?;
     let headers: Vec<(String, String)> = headers
         .iter()

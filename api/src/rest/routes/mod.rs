@@ -1,16 +1,23 @@
 //! The routes: one file a resource. What exists is what [`all`] says.
 
 pub mod about;
+pub mod admin;
 pub mod areas;
+pub mod avatars;
 pub mod events;
+pub mod export;
 pub mod hooks;
 pub mod operations;
+pub mod own;
 pub mod peers;
+pub mod profile;
 pub mod revisions;
 pub mod runs;
 pub mod services;
+pub mod sign_in;
 pub mod state;
 pub mod stream;
+pub mod tokens;
 pub mod trials;
 
 use std::sync::Arc;
@@ -45,6 +52,33 @@ pub fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(hooks::receive))
         // Between nodes: not part of the API that is described.
         .route("/internal/sources/{id}", axum::routing::get(peers::seen))
+        .routes(routes!(sign_in::register))
+        .routes(routes!(sign_in::resend))
+        .routes(routes!(sign_in::verify))
+        .routes(routes!(sign_in::first))
+        .routes(routes!(sign_in::login))
+        .routes(routes!(sign_in::logout))
+        .routes(routes!(sign_in::everywhere))
+        .routes(routes!(sign_in::forgot))
+        .routes(routes!(own::reset))
+        .routes(routes!(own::confirm))
+        .routes(routes!(sign_in::list))
+        .routes(routes!(sign_in::end))
+        .routes(routes!(own::me))
+        .routes(routes!(own::password))
+        .routes(routes!(own::email))
+        .routes(routes!(own::delete))
+        .routes(routes!(export::export))
+        .routes(routes!(tokens::create, tokens::list))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(profile::get, profile::patch))
+        .routes(routes!(avatars::add, avatars::list))
+        .routes(routes!(avatars::active))
+        .routes(routes!(avatars::get, avatars::delete))
+        .routes(routes!(avatars::activate))
+        .routes(routes!(admin::users))
+        .routes(routes!(admin::user, admin::patch))
+        .routes(routes!(admin::audit))
         .routes(routes!(services::list))
         .routes(routes!(services::get))
         .routes(routes!(about::about))

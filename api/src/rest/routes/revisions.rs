@@ -10,7 +10,7 @@ use engine::store::revisions;
 use serde_json::{Value, json};
 
 use super::areas::told;
-use crate::rest::auth::{Reader, Writer};
+use crate::rest::auth::Known;
 use crate::rest::etag::IfMatch;
 use crate::rest::problem::Problem;
 use crate::rest::query::{PathVars, Query};
@@ -22,11 +22,10 @@ use crate::rest::{App, cursor};
     params(("id" = String, Path, description = "The AREA's id"),
         ("limit" = Option<i64>, Query, description = "How many: 1 to 500, 50 where it is absent"),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before")),
-    responses((status = 200, description = "A page", body = ref("#/components/schemas/RevisionList"))),
-    security(("token" = [])))]
+    responses((status = 200, description = "A page", body = ref("#/components/schemas/RevisionList"))))]
 pub async fn list(
     State(app): State<Arc<App>>,
-    Reader(caller): Reader,
+    Known(caller): Known,
     path: PathVars,
     query: Query,
 ) -> Result<Json<Value>, Problem> {
@@ -42,9 +41,8 @@ pub async fn list(
 /// Reads one revision.
 #[utoipa::path(get, path = "/v1/areas/{id}/revisions/{n}", tag = "Revisions", operation_id = "getRevision",
     params(("id" = String, Path, description = "The AREA's id"), ("n" = i64, Path, description = "The revision's number")),
-    responses((status = 200, description = "The revision", body = ref("#/components/schemas/Revision"))),
-    security(("token" = [])))]
-pub async fn get(State(app): State<Arc<App>>, Reader(caller): Reader, path: PathVars) -> Result<Json<Value>, Problem> {
+    responses((status = 200, description = "The revision", body = ref("#/components/schemas/Revision"))))]
+pub async fn get(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<Json<Value>, Problem> {
     let (id, n) = (path.area()?, path.parsed("n", "revision")?);
     let found = revisions::get(&app.desk.db, caller.user, id, n).await?.ok_or_else(|| Problem::no("revision"))?;
     let document = Desk::shown(&found.body)?;
@@ -55,9 +53,8 @@ pub async fn get(State(app): State<Arc<App>>, Reader(caller): Reader, path: Path
 #[utoipa::path(get, path = "/v1/areas/{id}/revisions/{a}/diff/{b}", tag = "Revisions", operation_id = "diffRevisions",
     params(("id" = String, Path, description = "The AREA's id"), ("a" = i64, Path, description = "From this revision"),
         ("b" = i64, Path, description = "To this one")),
-    responses((status = 200, description = "What differs", body = ref("#/components/schemas/Diff"))),
-    security(("token" = [])))]
-pub async fn diff(State(app): State<Arc<App>>, Reader(caller): Reader, path: PathVars) -> Result<Json<Value>, Problem> {
+    responses((status = 200, description = "What differs", body = ref("#/components/schemas/Diff"))))]
+pub async fn diff(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<Json<Value>, Problem> {
     let (from, to) = (path.parsed("a", "revision")?, path.parsed("b", "revision")?);
     let changes = app.desk.diff(caller.user, path.area()?, from, to).await?;
     Ok(Json(json!({"from": from, "to": to, "changes": changes})))
@@ -67,11 +64,10 @@ pub async fn diff(State(app): State<Arc<App>>, Reader(caller): Reader, path: Pat
 #[utoipa::path(post, path = "/v1/areas/{id}/revisions/{n}/rollback", tag = "Revisions", operation_id = "rollbackArea",
     params(("id" = String, Path, description = "The AREA's id"), ("n" = i64, Path, description = "The revision's number"),
         ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on")),
-    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))),
-    security(("token" = [])))]
+    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))))]
 pub async fn rollback(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     if_match: IfMatch,
 ) -> Result<Response, Problem> {

@@ -13,8 +13,8 @@ use engine::ledger::{Refused, RunState};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::rest::auth::{Reader, Writer};
-use crate::rest::body::JsonBody;
+use crate::rest::auth::Known;
+use crate::rest::body::{JsonBody, read};
 use crate::rest::idempotency::Seed;
 use crate::rest::problem::{Kind, Problem};
 use crate::rest::query::{PathVars, Query};
@@ -28,11 +28,10 @@ use crate::rest::{App, cursor};
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("state" = Option<String>, Query,
             description = "Only those that are `ready`, `waiting`, `held`, `done`, `failed`, `uncertain`, `cancelled` or `dropped`")),
-    responses((status = 200, description = "A page: `{\"items\": […], \"next\": cursor|null}`")),
-    security(("token" = [])))]
+    responses((status = 200, description = "A page: `{\"items\": […], \"next\": cursor|null}`")))]
 pub async fn list(
     State(app): State<Arc<App>>,
-    Reader(caller): Reader,
+    Known(caller): Known,
     path: PathVars,
     query: Query,
 ) -> Result<Json<Value>, Problem> {
@@ -53,8 +52,8 @@ pub async fn list(
 /// Reads a run: its steps, every attempt, what was sent and what came of it.
 #[utoipa::path(get, path = "/v1/runs/{id}", tag = "Runs", operation_id = "getRun",
     params(("id" = String, Path, description = "The run's id")),
-    responses((status = 200, description = "The run")), security(("token" = [])))]
-pub async fn get(State(app): State<Arc<App>>, Reader(caller): Reader, path: PathVars) -> Result<Json<Value>, Problem> {
+    responses((status = 200, description = "The run")))]
+pub async fn get(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<Json<Value>, Problem> {
     let id: RunId = path.parsed("id", "run")?;
     let run = history::run(&app.engine.db, caller.user, id).await?.ok_or_else(|| Problem::no("run"))?;
     let event = history::event(&app.engine.db, caller.user, run.event_id).await?;
@@ -77,10 +76,10 @@ struct Replay {
 /// `{"at": "original"}` (the default) runs the revision that the run had, `{"at": "current"}` the newest.
 #[utoipa::path(post, path = "/v1/runs/{id}/replay", tag = "Runs", operation_id = "replayRun",
     params(("id" = String, Path, description = "The run's id")),
-    responses((status = 202, description = "`{\"run\": id}`: the new run")), security(("token" = [])))]
+    responses((status = 202, description = "`{\"run\": id}`: the new run")))]
 pub async fn replay(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     JsonBody(json): JsonBody,
 ) -> Result<Response, Problem> {
@@ -92,12 +91,8 @@ pub async fn replay(
 /// Ends a run that is open. What a call under way does stays done.
 #[utoipa::path(post, path = "/v1/runs/{id}/cancel", tag = "Runs", operation_id = "cancelRun",
     params(("id" = String, Path, description = "The run's id")),
-    responses((status = 204, description = "It is over")), security(("token" = [])))]
-pub async fn cancel(
-    State(app): State<Arc<App>>,
-    Writer(caller): Writer,
-    path: PathVars,
-) -> Result<StatusCode, Problem> {
+    responses((status = 204, description = "It is over")))]
+pub async fn cancel(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<StatusCode, Problem> {
     again::cancel(&app.engine, caller.user, path.parsed("id", "run")?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -116,10 +111,10 @@ struct Try {
 /// sample; `{"event": {…}}` this event. Condition and policies are not asked.
 #[utoipa::path(post, path = "/v1/areas/{id}/test", tag = "Trying out", operation_id = "testArea",
     params(("id" = String, Path, description = "The AREA's id")),
-    responses((status = 202, description = "`{\"run\": id}`")), security(("token" = [])))]
+    responses((status = 202, description = "`{\"run\": id}`")))]
 pub async fn test(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     _seed: Option<Extension<Seed>>,
     JsonBody(json): JsonBody,
@@ -138,11 +133,6 @@ pub async fn test(
     };
     let run = again::test(&app.engine, caller.user, path.area()?, with).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "run": run }))).into_response())
-}
-
-/// Reads a small body whose members all have defaults.
-fn read<T: serde::de::DeserializeOwned>(json: Value) -> Result<T, Problem> {
-    serde_json::from_value(json).map_err(|e| Problem::new(Kind::Invalid, e.to_string()))
 }
 
 impl std::convert::From<AgainError> for Problem {

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::areas::told;
 use crate::rest::App;
-use crate::rest::auth::Writer;
+use crate::rest::auth::Known;
 use crate::rest::etag::IfMatch;
 use crate::rest::problem::Problem;
 use crate::rest::query::PathVars;
@@ -16,11 +16,10 @@ use crate::rest::query::PathVars;
 #[utoipa::path(post, path = "/v1/areas/{id}/pause", tag = "AREAs", operation_id = "pauseArea",
     params(("id" = String, Path, description = "The AREA's id"),
         ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on")),
-    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))),
-    security(("token" = [])))]
+    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))))]
 pub async fn pause(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     if_match: IfMatch,
 ) -> Result<Response, Problem> {
@@ -34,11 +33,10 @@ pub async fn pause(
 #[utoipa::path(post, path = "/v1/areas/{id}/resume", tag = "AREAs", operation_id = "resumeArea",
     params(("id" = String, Path, description = "The AREA's id"),
         ("If-Match" = Option<String>, Header, description = "The ETag that the change was decided on")),
-    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))),
-    security(("token" = [])))]
+    responses((status = 200, description = "The AREA as it is now", body = ref("#/components/schemas/ShownArea"))))]
 pub async fn resume(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     if_match: IfMatch,
 ) -> Result<Response, Problem> {

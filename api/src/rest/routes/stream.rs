@@ -8,24 +8,27 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use engine::node::Note;
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::rest::App;
-use crate::rest::auth::Reader;
+use crate::rest::auth::Known;
 use crate::rest::problem::Problem;
 
 /// A comment is sent so often, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// A stream ends after this time, and its reader, who comes back, is asked again who they are: nobody goes on reading for long whose
+/// session ended.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
 /// Streams what happens to your runs on this node. An event `run` carries the run; an event `missed` says how many a slow reader
-/// missed.
+/// missed. It ends after 15 minutes: ask again, as every `EventSource` does by itself.
 #[utoipa::path(get, path = "/v1/runs/stream", tag = "Runs", operation_id = "streamRuns",
-    responses((status = 200, description = "text/event-stream", content_type = "text/event-stream")),
-    security(("token" = [])))]
+    responses((status = 200, description = "text/event-stream", content_type = "text/event-stream")))]
 pub async fn stream(
     State(app): State<Arc<App>>,
-    Reader(caller): Reader,
+    Known(caller): Known,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let notes = app.engine.notes();
     let own = stream::unfold((notes, caller.user), |(mut notes, user)| async move {
@@ -41,6 +44,7 @@ pub async fn stream(
             }
         }
     });
+    let own = own.take_until(Box::pin(tokio::time::sleep(LONGEST)));
     Ok(Sse::new(own).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 

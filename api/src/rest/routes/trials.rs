@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::rest::App;
-use crate::rest::auth::{Reader, Writer};
+use crate::rest::auth::Known;
 use crate::rest::body::JsonBody;
 use crate::rest::problem::{Kind, Problem};
 use crate::rest::query::{PathVars, Query};
@@ -23,10 +23,10 @@ use crate::rest::query::{PathVars, Query};
 #[utoipa::path(get, path = "/v1/areas/{id}/why", tag = "Trying out", operation_id = "why",
     params(("id" = String, Path, description = "The AREA's id"),
         ("limit" = Option<i64>, Query, description = "How many events: 1 to 500, 50 where it is absent")),
-    responses((status = 200, description = "The explanation")), security(("token" = [])))]
+    responses((status = 200, description = "The explanation")))]
 pub async fn why(
     State(app): State<Arc<App>>,
-    Reader(caller): Reader,
+    Known(caller): Known,
     path: PathVars,
     query: Query,
 ) -> Result<Json<Value>, Problem> {
@@ -40,8 +40,8 @@ pub async fn why(
 /// Polls the AREA's source now. What it brings fires as always.
 #[utoipa::path(post, path = "/v1/areas/{id}/poll", tag = "Trying out", operation_id = "pollArea",
     params(("id" = String, Path, description = "The AREA's id")),
-    responses((status = 202, description = "It is due now")), security(("token" = [])))]
-pub async fn poll(State(app): State<Arc<App>>, Writer(caller): Writer, path: PathVars) -> Result<StatusCode, Problem> {
+    responses((status = 202, description = "It is due now")))]
+pub async fn poll(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<StatusCode, Problem> {
     let row = app.engine.desk().get(caller.user, path.area()?).await?;
     let plan = planned(&app, &row, None).await?;
     if !matches!(plan.action.feed.kind, FeedKind::Polled { .. }) {
@@ -58,11 +58,10 @@ pub async fn poll(State(app): State<Arc<App>>, Writer(caller): Writer, path: Pat
 /// With a body, the AREA is taken to be that document; `{}` takes it as it is.
 #[utoipa::path(post, path = "/v1/areas/{id}/dry-run", tag = "Trying out", operation_id = "dryRunArea",
     params(("id" = String, Path, description = "The AREA's id")),
-    responses((status = 200, description = "What would fire"), (status = 409, description = "The provider did not answer as it should")),
-    security(("token" = [])))]
+    responses((status = 200, description = "What would fire"), (status = 409, description = "The provider did not answer as it should")))]
 pub async fn dry_run(
     State(app): State<Arc<App>>,
-    Writer(caller): Writer,
+    Known(caller): Known,
     path: PathVars,
     JsonBody(json): JsonBody,
 ) -> Result<Json<Value>, Problem> {
@@ -90,10 +89,10 @@ struct Edited {
 /// `{"area": {…}, "events": 500}`: `area` is the edited document (absent: as it is), `events` how many of the newest.
 #[utoipa::path(post, path = "/v1/areas/{id}/backtest", tag = "Trying out", operation_id = "backtestArea",
     params(("id" = String, Path, description = "The AREA's id")),
-    responses((status = 200, description = "The differences")), security(("token" = [])))]
+    responses((status = 200, description = "The differences")))]
 pub async fn backtest(
     State(app): State<Arc<App>>,
-    Reader(caller): Reader,
+    Known(caller): Known,
     path: PathVars,
     JsonBody(json): JsonBody,
 ) -> Result<Json<Value>, Problem> {

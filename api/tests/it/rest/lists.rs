@@ -74,3 +74,13 @@ async fn a_parameter_that_is_wrong_is_named() {
     let cursor = api.call("GET", "/v1/areas?limit=1").await.ok(200)["next"].as_str().unwrap().to_owned();
     api.call("GET", &of(&revisions, &format!("cursor={cursor}"))).await.problem(400, "malformed", &["/cursor"]);
 }
+
+#[tokio::test]
+async fn a_parameter_with_a_zero_character_is_told_so_on_either_engine() {
+    for api in Api::all().await {
+        for path in ["/v1/areas?name=%00", "/v1/areas?service=a%00b", "/v1/events?area=%00"] {
+            let place = path.split(['?', '=']).nth(1).unwrap();
+            api.call("GET", path).await.problem(400, "malformed", &[&format!("/{place}")]);
+        }
+    }
+}

@@ -13,7 +13,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::identity::Identity;
 use api::rest::{App, router};
+use api::settings::Settings;
 use engine::clock::{Clock, from_micros};
 use engine::net::{Http, NetConfig};
 use engine::node::{Engine, Parts, Wakes};
@@ -28,6 +30,14 @@ use serde_json::{Value, json};
 
 /// Where the tests' clock begins.
 const START: i64 = 1_800_000_000_000_000;
+
+/// Settings whose passwords cost little.
+pub fn settings() -> Settings {
+    let mut settings = Settings { public_url: "https://area.example/base/".parse().ok(), ..Settings::default() };
+    settings.passwords.memory_kib = 64;
+    settings.passwords.passes = 1;
+    settings
+}
 
 /// An API on a free port, and a user with a token.
 pub struct Api {
@@ -95,19 +105,24 @@ impl Said {
 impl Api {
     /// One on every engine there is.
     pub async fn all() -> Vec<Self> {
-        let mut all = Vec::new();
-        for test in databases().await {
-            all.push(Self::over(test).await);
-        }
-        all
+        Self::all_set(settings()).await
     }
 
     /// One on the embedded database.
     pub async fn one() -> Self {
-        Self::over(engine::testkit::sqlite().await).await
+        Self::over(engine::testkit::sqlite().await, settings()).await
     }
 
-    async fn over(test: TestDb) -> Self {
+    /// One on every engine there is, set up like this.
+    pub async fn all_set(settings: Settings) -> Vec<Self> {
+        let mut all = Vec::new();
+        for test in databases().await {
+            all.push(Self::over(test, settings.clone()).await);
+        }
+        all
+    }
+
+    async fn over(test: TestDb, settings: Settings) -> Self {
         let clock = Clock::manual(from_micros(START));
         let parts = Parts {
             db: test.db.clone(),
@@ -124,7 +139,8 @@ impl Api {
         };
         let (engine, wakes) = Engine::new(parts).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let app = App::new(Arc::clone(&engine), "https://area.example/base/".parse().unwrap(), metrics);
+        let identity = Identity::new(test.db.clone(), clock.clone(), settings).unwrap();
+        let app = App::new(Arc::clone(&engine), identity, metrics);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let service = router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
@@ -190,6 +206,11 @@ impl Api {
         let rows: Vec<(String,)> =
             engine::on!(&self.test.db, pool => sqlx::query_as(sql).fetch_all(pool).await).unwrap();
         rows.into_iter().map(|(text,)| text).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Its database.
+    pub fn db(&self) -> &engine::store::Db {
+        &self.test.db
     }
 
     /// Closes the database under the API.

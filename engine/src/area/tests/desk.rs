@@ -419,3 +419,36 @@ async fn a_patch_is_told_in_its_writers_spelling() {
         assert_eq!(wrong[0].pointer, "/reaction/data/text", "{}", t.label);
     }
 }
+
+#[tokio::test]
+async fn a_suspended_users_areas_pause_with_that_reason_and_fire_again_with_their_user() {
+    for t in databases().await {
+        let (desk, ann) = desk(&t).await;
+        let (fires, own, faulted) =
+            (made(&desk, ann, area()).await, made(&desk, ann, area()).await, made(&desk, ann, area()).await);
+        desk.pause(ann, own.id, None).await.unwrap();
+        let fault = "UPDATE areas SET state = 'faulted', reason = 'no token', version = version + 1 WHERE no = $1";
+        on_write!(&t.db, pool => sqlx::query(fault).bind(faulted.no).execute(pool).await.map(drop)).unwrap();
+        let stand = async || {
+            let mut all = Vec::new();
+            for id in [fires.id, own.id, faulted.id] {
+                let row = desk.get(ann, id).await.unwrap();
+                all.push((row.state, row.reason));
+            }
+            all
+        };
+        let paused = |why: &str| (AreaState::Paused, Some(why.to_owned()));
+        assert_eq!(desk.suspend(ann).await.unwrap().len(), 2, "{}", t.label);
+        let held = "its user is suspended; before that: no token";
+        assert_eq!(
+            stand().await,
+            [paused("its user is suspended"), (AreaState::Paused, None), paused(held)],
+            "{}",
+            t.label
+        );
+        assert!(sources(&t.db).await.iter().all(|s| s.every_us.is_none()), "{}: nothing is polled", t.label);
+        assert!(desk.suspend(ann).await.unwrap().is_empty(), "{}: once is enough", t.label);
+        assert_eq!(desk.let_in(ann).await.unwrap().len(), 1, "{}", t.label);
+        assert_eq!(stand().await, [(AreaState::Active, None), (AreaState::Paused, None), paused(held)], "{}", t.label);
+    }
+}
