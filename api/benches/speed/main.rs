@@ -5,7 +5,7 @@
 //! (servers, receivers, load: `peer`, speaking HTTP by `wire`) and the baselines (`bare`) are processes of their own too, made of
 //! this program, so that memory and CPU are those of one side alone. `machine` reads them from /proc, `table` prints.
 //!
-//! `cargo bench -- polls hooks ledger million idle` runs the scenes that are named; without a name all of them run.
+//! `cargo bench -- polls hooks ledger million vault idle` runs the scenes that are named; without a name all of them run.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 mod bare;
@@ -20,6 +20,7 @@ mod peer;
 mod polls;
 mod seed;
 mod table;
+mod vault;
 mod wire;
 
 use std::time::Duration;
@@ -87,11 +88,12 @@ fn main() {
 }
 
 fn run(scenes: &[&str]) {
-    let all: [(&str, Part); 5] = [
+    let all: [(&str, Part); 6] = [
         ("polls", polls::run),
         ("hooks", hooks::run),
         ("ledger", ledger::run),
         ("million", million::run),
+        ("vault", vault::run),
         ("idle", idle::run),
     ];
     let mut table = Table::new();
