@@ -1,6 +1,7 @@
 //! The services of AREA Runner: one folder a service, one file an action or reaction. `README.md` beside this crate says how
 //! to add one. What exists is what [`all`] says.
 
+mod account;
 mod area;
 mod conditional;
 mod html;
@@ -16,7 +17,8 @@ mod webhook;
 
 use engine::port::Services;
 
-static ALL: Services = &[&timer::TIMER, &http::HTTP, &rss::RSS, &webhook::WEBHOOK, &log::LOG, &area::AREA];
+static ALL: Services =
+    &[&timer::TIMER, &http::HTTP, &rss::RSS, &webhook::WEBHOOK, &log::LOG, &area::AREA, &account::ACCOUNT];
 
 /// Every service, in the order in which they are shown.
 pub fn all() -> Services {

@@ -5,7 +5,7 @@
 //! (servers, receivers, load: `peer`, speaking HTTP by `wire`) and the baselines (`bare`) are processes of their own too, made of
 //! this program, so that memory and CPU are those of one side alone. `machine` reads them from /proc, `table` prints.
 //!
-//! `cargo bench -- polls hooks ledger million idle people` runs the scenes that are named; without a name all of them run.
+//! `cargo bench -- polls hooks ledger million vault idle people` runs the scenes that are named; without a name all of them run.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 mod bare;
@@ -21,6 +21,7 @@ mod people;
 mod polls;
 mod seed;
 mod table;
+mod vault;
 mod wire;
 
 use std::time::Duration;
@@ -93,6 +94,7 @@ fn run(scenes: &[&str]) {
         ("hooks", hooks::run),
         ("ledger", ledger::run),
         ("million", million::run),
+        ("vault", vault::run),
         ("idle", idle::run),
         ("people", people::run),
     ];

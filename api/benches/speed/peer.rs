@@ -17,6 +17,7 @@ use crate::wire::{self, Wire};
 /// Items of a list.
 const ITEMS: usize = 20;
 const RECEIVED: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
+const TOKEN: &str = r#"{"access_token":"a-new-token-of-some-length","token_type":"Bearer","expires_in":3600,"refresh_token":"the-next"}"#;
 const SAME: &[u8] = b"HTTP/1.1 304 Not Modified\r\netag: \"v1\"\r\n\r\n";
 
 /// What the peer can be told.
@@ -36,7 +37,7 @@ pub struct Peer {
     child: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// Of the server with the lists: `/304/…` has an ETag, `/200/…` always sends the same list.
+    /// Of the server with the lists: `/304/…` has an ETag, `/200/…` always sends the same list, `/token` gives tokens.
     pub lists: u16,
     /// Of the receiver.
     pub receiver: u16,
@@ -111,8 +112,12 @@ async fn serve_lists(listener: TcpListener, polls: Arc<AtomicU64>) {
         Arc::<[u8]>::from(text.into_bytes())
     };
     let (tagged, plain) = (list("etag: \"v1\"\r\n"), list(""));
+    let token =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{TOKEN}", TOKEN.len());
+    let token = Arc::<[u8]>::from(token.into_bytes());
     while let Ok((stream, _)) = listener.accept().await {
         let (polls, tagged, plain) = (Arc::clone(&polls), Arc::clone(&tagged), Arc::clone(&plain));
+        let token = Arc::clone(&token);
         tokio::spawn(async move {
             let mut wire = Wire::new(stream);
             while let Ok(Some(message)) = wire.next().await {
@@ -120,6 +125,7 @@ async fn serve_lists(listener: TcpListener, polls: Arc<AtomicU64>) {
                 let answer: &[u8] = match head.starts_with(b"GET /304/") {
                     true if wire::header(head, b"if-none-match").is_some() => SAME,
                     true => &tagged,
+                    false if head.starts_with(b"POST /token") => &token,
                     false => &plain,
                 };
                 polls.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! The vault in several processes on one PostgreSQL, against a provider that kills a whole family of tokens when an old one comes
 //! back. `process` is this test binary started again, as a node.
 
+mod canaries;
 mod fire;
 mod killed;
 mod process;
