@@ -13,6 +13,9 @@ use crate::settings;
 /// Characters of a password: more than anybody types, and a bound on the work.
 pub const LONGEST: usize = 128;
 
+/// Words of this product, which whoever guesses tries first.
+const OWN_WORDS: [&str; 4] = ["area", "runner", "arearunner", "automation"];
+
 /// Hashes and checks passwords. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Passwords {
@@ -88,7 +91,8 @@ impl Passwords {
         if characters > LONGEST {
             return Some(format!("must have {LONGEST} characters or fewer"));
         }
-        let own: Vec<&str> = own.iter().flat_map(|text| text.split(['@', '.', ' ']).chain([*text])).collect();
+        let theirs = own.iter().flat_map(|text| text.split(['@', '.', ' ']).chain([*text]));
+        let own: Vec<&str> = theirs.chain(OWN_WORDS).collect();
         let found = zxcvbn(password, &own);
         if u8::from(found.score()) >= self.strength {
             return None;
@@ -224,6 +228,7 @@ mod tests {
         check(&"ab3$".repeat(40), Some("128 characters"));
         check("password1", Some("guess"));
         check("annmiller", Some("guess"));
+        check("arearunner1", Some("guess"));
         check("ann.miller@example.org", Some("guess"));
         check("qwertyuiop", Some("guess"));
         check("correct staple battery horse", None);

@@ -129,6 +129,18 @@ impl Identity {
         Ok(Opened { token, expires })
     }
 
+    /// Ends the session of a browser that signs in anew: its cookie is about to be replaced, and nobody could end it any more.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn replace(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(sent) = cookie(headers, self.cookie_name()) else { return Ok(()) };
+        if let Some(old) = sessions::by_token(&self.db, sent, self.clock.now()).await? {
+            sessions::end(&self.db, old.user_id, old.id).await?;
+        }
+        Ok(())
+    }
+
     /// The cookie that carries a session to its longest life; without one: the cookie that ends it.
     pub fn set_cookie(&self, opened: Option<&Opened>) -> Result<HeaderValue, Problem> {
         let (value, age) = match opened {

@@ -103,7 +103,7 @@ pub async fn verify(
     refuse_foreign(&app, &headers)?;
     let asked: Verify = read(json)?;
     let (user, opened) = app.identity.verify(&asked.token, &asked.password, &origin).await?;
-    answer(&app, StatusCode::CREATED, user.id.0, &opened, asked.cookie)
+    answer(&app, StatusCode::CREATED, user.id.0, &opened, asked.cookie.then_some(&headers)).await
 }
 
 /// Who signs in.
@@ -132,7 +132,7 @@ pub async fn login(
     refuse_foreign(&app, &headers)?;
     let asked: Login = read(json)?;
     let (user, opened) = app.identity.sign_in(&asked.email, &asked.password, &origin).await?;
-    answer(&app, StatusCode::OK, user.0, &opened, asked.cookie)
+    answer(&app, StatusCode::OK, user.0, &opened, asked.cookie.then_some(&headers)).await
 }
 
 /// A page of another site signs nobody in here: its visitor would work in somebody else's account unawares.
@@ -143,9 +143,17 @@ fn refuse_foreign(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-fn answer(app: &App, status: StatusCode, user: Uuid, opened: &Opened, cookie: bool) -> Result<Response, Problem> {
+/// The session, in the body; for a browser, whose headers are given, in a cookie.
+async fn answer(
+    app: &App,
+    status: StatusCode,
+    user: Uuid,
+    opened: &Opened,
+    browser: Option<&HeaderMap>,
+) -> Result<Response, Problem> {
     let mut body = json!({"user": user, "expires_at": opened.expires});
-    if cookie {
+    if let Some(headers) = browser {
+        app.identity.replace(headers).await?;
         let header = app.identity.set_cookie(Some(opened))?;
         return Ok((status, [(SET_COOKIE, header)], Json(body)).into_response());
     }

@@ -136,6 +136,11 @@ async fn a_page_of_another_site_does_nothing_with_a_cookie_and_signs_nobody_in()
         let answer = said(with("POST", "/v1/areas").header(name, value).json(&area("a"))).await;
         assert_eq!(answer.status, status, "{name}: {value}: {answer:?}");
     }
+    let anew = json!({"email": "ann@b.example", "password": PASSWORD, "cookie": true});
+    let anew = said(with("POST", "/v1/auth/login").header("sec-fetch-site", "same-origin").json(&anew)).await;
+    said(with("GET", "/v1/auth/me")).await.problem(401, "unauthorized", &[]);
+    let value = anew.header("set-cookie").split(';').next().unwrap();
+    let with = |method: &str, path: &str| api.bare(method, path).header("cookie", value);
     let out = said(with("POST", "/v1/auth/logout").header("sec-fetch-site", "same-origin")).await;
     assert!(out.status == 204 && out.header("set-cookie").contains("Max-Age=0"), "{out:?}");
     said(with("GET", "/v1/auth/me")).await.problem(401, "unauthorized", &[]);
