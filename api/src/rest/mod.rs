@@ -65,7 +65,14 @@ impl std::fmt::Debug for App {
 impl App {
     /// The API of a node.
     pub fn new(engine: Arc<Engine>, identity: Identity, metrics: PrometheusHandle) -> Self {
-        Self { desk: engine.desk(), engine, public_url: identity.public.clone(), identity, returns: Vec::new(), metrics }
+        Self {
+            desk: engine.desk(),
+            engine,
+            public_url: identity.public.clone(),
+            identity,
+            returns: Vec::new(),
+            metrics,
+        }
     }
 
     /// The same, which may send browsers back to these origins too.

@@ -91,11 +91,7 @@ pub async fn get(State(app): State<Arc<App>>, Known(caller): Known, path: PathVa
     params(("id" = String, Path, description = "The account's id")),
     responses((status = 200, description = "What it did", body = ref("#/components/schemas/Unlinked"))),
     security(("token" = [])))]
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    Known(caller): Known,
-    path: PathVars,
-) -> Result<Json<Value>, Problem> {
+pub async fn delete(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<Json<Value>, Problem> {
     let id: AccountId = path.parsed("id", "account")?;
     let using = links::areas(&app.desk.db, caller.user).await?;
     let unlinked = app.engine.vault.unlink(caller.user, id).await?.ok_or_else(|| Problem::no("account"))?;
@@ -116,11 +112,7 @@ pub async fn delete(
     params(("id" = String, Path, description = "The account's id")),
     responses((status = 200, description = "How it stands; `works` says it in a word", body = ref("#/components/schemas/CheckedAccount"))),
     security(("token" = [])))]
-pub async fn check(
-    State(app): State<Arc<App>>,
-    Known(caller): Known,
-    path: PathVars,
-) -> Result<Json<Value>, Problem> {
+pub async fn check(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<Json<Value>, Problem> {
     let id: AccountId = path.parsed("id", "account")?;
     one(&app, caller.user, id).await?;
     let checked = app.engine.vault.check(id).await;

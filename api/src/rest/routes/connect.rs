@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use crate::rest::App;
 use crate::identity::rights::Need;
+use crate::rest::App;
 use crate::rest::auth::{From, Known};
 use crate::rest::body;
 use crate::rest::page::{self, Button, Notice};
