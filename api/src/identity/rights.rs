@@ -23,7 +23,7 @@ pub enum Need {
     Administer,
 }
 
-use Need::{Administer, Anyone, Person, Read, Write};
+use Need::{Administer, Anyone, Link, Person, Read, Write};
 
 /// Every route, in the order of the paths.
 pub const TABLE: &[(&str, &str, Need)] = &[
@@ -32,6 +32,11 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/hooks/{key}", Anyone),
     ("GET", "/metrics", Anyone),
     ("GET", "/readyz", Anyone),
+    ("GET", "/v1/accounts", Read),
+    ("POST", "/v1/accounts", Link),
+    ("GET", "/v1/accounts/{id}", Read),
+    ("DELETE", "/v1/accounts/{id}", Link),
+    ("POST", "/v1/accounts/{id}/check", Link),
     ("GET", "/v1/admin/audit", Administer),
     ("GET", "/v1/admin/users", Administer),
     ("GET", "/v1/admin/users/{id}", Administer),
@@ -77,9 +82,13 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/avatars/{id}", Read),
     ("DELETE", "/v1/avatars/{id}", Person),
     ("POST", "/v1/avatars/{id}/activate", Person),
+    ("POST", "/v1/connect/{provider}", Link),
+    ("GET", "/v1/connect/{provider}/callback", Anyone),
+    ("POST", "/v1/connect/{provider}/confirm", Link),
     ("GET", "/v1/events", Read),
     ("GET", "/v1/profile", Read),
     ("PATCH", "/v1/profile", Person),
+    ("GET", "/v1/providers", Read),
     ("GET", "/v1/runs/stream", Read),
     ("GET", "/v1/runs/{id}", Read),
     ("POST", "/v1/runs/{id}/cancel", Write),

@@ -5,6 +5,7 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use engine::port::Invalid;
 use serde_json::Value;
 
 use super::problem::{Kind, Problem};
@@ -37,9 +38,24 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Problem> {
 /// A body's members as a struct.
 ///
 /// # Errors
-/// 422 with what is missing, unknown or of the wrong kind.
+/// 422 with the place of what is missing, unknown or of the wrong kind.
 pub fn read<T: serde::de::DeserializeOwned>(json: Value) -> Result<T, Problem> {
-    serde_json::from_value(json).map_err(|e| Problem::new(Kind::Invalid, e.to_string()))
+    typed(&json, None)
+}
+
+/// The same, of a body that may hold secrets.
+///
+/// # Errors
+/// 422 at the place where it is something else. `words`: what would be right, where the parser's own words could show a secret.
+pub fn typed<T: serde::de::DeserializeOwned>(value: &Value, words: Option<&str>) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let place =
+            if path == "." { String::new() } else { format!("/{}", path.replace(['.', '['], "/").replace(']', "")) };
+        let place = place.replace("//", "/");
+        let why = words.map_or_else(|| error.into_inner().to_string(), str::to_owned);
+        Problem::invalid(vec![Invalid::new(place, why)])
+    })
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -13,9 +13,11 @@ pub mod dress;
 pub mod etag;
 pub mod idempotency;
 pub mod openapi;
+pub mod page;
 pub mod problem;
 pub mod query;
 pub mod routes;
+pub mod shapes;
 pub mod view;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use axum::middleware;
 use engine::area::Desk;
 use engine::limits::AREA_BYTES;
 use engine::node::Engine;
+use engine::port::Invalid;
 use metrics_exporter_prometheus::PrometheusHandle;
 use url::Url;
 
@@ -47,6 +50,8 @@ pub struct App {
     pub identity: Identity,
     /// How others reach this API: hook URLs begin with it.
     pub public_url: Url,
+    /// Origins beside our own to which a browser may be sent back.
+    pub returns: Vec<Url>,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
 }
@@ -60,7 +65,35 @@ impl std::fmt::Debug for App {
 impl App {
     /// The API of a node.
     pub fn new(engine: Arc<Engine>, identity: Identity, metrics: PrometheusHandle) -> Self {
-        Self { desk: engine.desk(), engine, public_url: identity.public.clone(), identity, metrics }
+        Self {
+            desk: engine.desk(),
+            engine,
+            public_url: identity.public.clone(),
+            identity,
+            returns: Vec::new(),
+            metrics,
+        }
+    }
+
+    /// The same, which may send browsers back to these origins too.
+    pub fn returning(self, returns: Vec<Url>) -> Self {
+        Self { returns, ..self }
+    }
+
+    /// Where a browser may be sent in the end: a path here, or a URL of an origin that the operator allows.
+    ///
+    /// # Errors
+    /// 422 at `/return_to`.
+    pub fn return_to(&self, text: &str) -> Result<String, Problem> {
+        let url = self.public_url.join(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let allowed = |url: &Url| {
+            let here = url.origin() == self.public_url.origin();
+            (here || self.returns.iter().any(|known| known.origin() == url.origin())) && url.username().is_empty()
+        };
+        url.filter(allowed).map(|url| url.to_string()).ok_or_else(|| {
+            let why = "must be a path here, or a URL of an origin that the operator allows in connect.return_to";
+            Problem::invalid(vec![Invalid::new("/return_to", why)])
+        })
     }
 }
 

@@ -97,6 +97,7 @@ fn schemas() -> Map<String, Value> {
     }
     schemas.extend(others());
     schemas.extend(people());
+    schemas.extend(super::shapes::accounts());
     schemas
 }
 

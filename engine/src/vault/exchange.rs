@@ -4,21 +4,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use oauth2::basic::{
     BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
 };
 use oauth2::{
-    AccessToken, AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RefreshToken,
-    RequestTokenError, Scope, StandardRevocableToken, TokenResponse, TokenUrl,
+    AccessToken, AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest,
+    HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
-use super::provider::{Body, Client, ClientAuth, OAuth};
+use super::provider::{Body, Client, ClientAuth, OAuth, Revoke};
 use crate::fault::Fault;
 use crate::net::{Call, Http, Trust, place, printable};
 use crate::secret::Secret;
@@ -80,6 +84,21 @@ pub struct Asked<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// What a user is asked to consent to.
+#[derive(Clone, Copy, Debug)]
+pub struct Consent<'a> {
+    /// Where they come back.
+    pub redirect: &'a Url,
+    /// What they bring back.
+    pub state: &'a Secret,
+    /// As the provider writes them.
+    pub scopes: &'a [String],
+    /// Of which the challenge is made.
+    pub verifier: Option<&'a Secret>,
+    /// What an id token must repeat.
+    pub nonce: Option<&'a str>,
+}
+
 type Oauth2Client = oauth2::Client<
     BasicErrorResponse,
     Answer,
@@ -98,6 +117,97 @@ impl Asked<'_> {
         let old = RefreshToken::new(token.expose().to_owned());
         let answer = client.exchange_refresh_token(&old).request_async(self).await;
         self.read(answer, token)
+    }
+
+    /// Exchanges the code that a callback brought.
+    ///
+    /// # Errors
+    /// See [`NoTokens`].
+    pub async fn code(&self, code: &Secret, redirect: &Url, verifier: Option<&Secret>) -> Result<Tokens, NoTokens> {
+        let client = self.oauth2().set_token_uri(TokenUrl::from_url(self.oauth.token_url.clone()));
+        let client = client.set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
+        let mut request = client.exchange_code(AuthorizationCode::new(code.expose().to_owned()));
+        if let Some(verifier) = verifier {
+            request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
+        }
+        let answer = request.request_async(self).await;
+        self.read(answer, code)
+    }
+
+    /// Where a user is sent to consent.
+    pub fn authorize_url(&self, ask: &Consent<'_>) -> Url {
+        let client = self.oauth2().set_auth_uri(AuthUrl::from_url(self.oauth.authorize_url.clone()));
+        let client = client.set_redirect_uri(RedirectUrl::from_url(ask.redirect.clone()));
+        let mut request = client.authorize_url(|| CsrfToken::new(ask.state.expose().to_owned()));
+        if !ask.scopes.is_empty() {
+            request = request.add_scope(Scope::new(ask.scopes.join(&self.oauth.scope_separator)));
+        }
+        if let Some(verifier) = ask.verifier {
+            let verifier = PkceCodeVerifier::new(verifier.expose().to_owned());
+            request = request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        }
+        if let Some(nonce) = ask.nonce {
+            request = request.add_extra_param("nonce", nonce.to_owned());
+        }
+        for (name, value) in &self.oauth.params {
+            request = request.add_extra_param(name.clone(), value.clone());
+        }
+        request.url().0
+    }
+
+    /// Tells the provider that a token is no longer wanted. `None`: it has no such endpoint.
+    ///
+    /// # Errors
+    /// What the provider answered.
+    pub async fn revoke(&self, token: &Secret) -> Option<Result<(), Fault>> {
+        let (url, how) = self.oauth.revoke.as_ref()?;
+        let call = Call::new(Method::POST, url.clone());
+        let call = match how {
+            Revoke::Bearer => call.bearer(token),
+            Revoke::Form => self.proven(call, vec![("token", token.expose())]),
+        };
+        Some(match call {
+            Ok(call) => self.told(call).await,
+            Err(fault) => Err(fault),
+        })
+    }
+
+    /// Whether the provider takes an access token, where it says who an account is.
+    ///
+    /// # Errors
+    /// What it answered beside yes and 401.
+    pub async fn is_taken(&self, token: &Secret) -> Result<bool, Fault> {
+        let Some(url) = &self.oauth.userinfo_url else { return Ok(true) };
+        let call = Call::new(Method::GET, url.clone()).bearer(token)?.stay();
+        let call = call.timeout(self.timeout).max_body(ANSWER_BYTES);
+        let answer = self.http.send(Trust::Provider, call, self.now).await?;
+        match answer.status {
+            StatusCode::UNAUTHORIZED => Ok(false),
+            _ => answer.fault(self.now).map_or(Ok(true), Err),
+        }
+    }
+
+    /// A form that carries the client's proof.
+    fn proven<'a>(&'a self, call: Call, mut form: Vec<(&'a str, &'a str)>) -> Result<Call, Fault> {
+        let secret = self.client.secret.as_ref().map(Secret::expose);
+        match (self.oauth.auth, secret) {
+            (ClientAuth::Basic, Some(secret)) => {
+                let part = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+                let pair = STANDARD.encode(format!("{}:{}", part(&self.client.id), part(secret)));
+                call.form(form).header("authorization", &format!("Basic {pair}"))
+            }
+            (_, secret) => {
+                form.push(("client_id", &self.client.id));
+                form.extend(secret.map(|secret| ("client_secret", secret)));
+                Ok(call.form(form))
+            }
+        }
+    }
+
+    async fn told(&self, call: Call) -> Result<(), Fault> {
+        let call = call.stay().timeout(self.timeout).max_body(ANSWER_BYTES);
+        let answer = self.http.send(Trust::Provider, call, self.now).await?;
+        answer.fault(self.now).map_or(Ok(()), Err)
     }
 
     fn oauth2(&self) -> Oauth2Client {

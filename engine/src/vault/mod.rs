@@ -7,6 +7,7 @@
 //! ahead of time what active AREAs need. `auth` is what a connector is handed. `reseal` moves everything to a new key.
 
 mod auth;
+pub mod connect;
 pub mod exchange;
 mod flight;
 mod keeper;
@@ -137,6 +138,11 @@ impl Vault {
     /// The provider of that name.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.0.providers.get(name)
+    }
+
+    /// Every provider.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.0.providers.values()
     }
 
     /// A token that is good for the provider's margin, or as long as it still lives where it cannot be refreshed just now.

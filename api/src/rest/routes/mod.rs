@@ -1,9 +1,11 @@
 //! The routes: one file a resource. What exists is what [`all`] says.
 
 pub mod about;
+pub mod accounts;
 pub mod admin;
 pub mod areas;
 pub mod avatars;
+pub mod connect;
 pub mod events;
 pub mod export;
 pub mod hooks;
@@ -79,6 +81,13 @@ pub fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(admin::users))
         .routes(routes!(admin::user, admin::patch))
         .routes(routes!(admin::audit))
+        .routes(routes!(connect::providers))
+        .routes(routes!(connect::begin))
+        .routes(routes!(connect::callback))
+        .routes(routes!(connect::confirm))
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::get, accounts::delete))
+        .routes(routes!(accounts::check))
         .routes(routes!(services::list))
         .routes(routes!(services::get))
         .routes(routes!(about::about))

@@ -1,0 +1,201 @@
+//! Linking accounts to their owners, and unlinking them: what `next_auth_accounts`, `account_state` and `users.connect_data` say of
+//! a link changes together. Refreshing is in `accounts`.
+
+use serde_json::{Value, json};
+use sqlx::FromRow;
+
+use super::Db;
+use crate::clock::Micros;
+use crate::ids::{AccountId, AreaId, UserId};
+use crate::{in_tx, on};
+
+const FIND: &str =
+    "SELECT a.id, a.\"userId\" AS user_id, a.refresh_token, s.state, s.reason, COALESCE(s.version, 0) AS version
+    FROM next_auth_accounts a LEFT JOIN account_state s ON s.account_id = a.id
+    WHERE a.provider = $1 AND a.\"providerAccountId\" = $2";
+const ADD: &str = "INSERT INTO next_auth_accounts (id, \"userId\", type, provider, \"providerAccountId\", access_token,
+    refresh_token, expires_at, token_type, scope, id_token) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT DO NOTHING";
+const RENEW: &str =
+    "UPDATE next_auth_accounts SET access_token = $3, refresh_token = COALESCE($4, refresh_token), expires_at = $5,
+    token_type = $6, scope = $7, id_token = $8 WHERE id = $1 AND \"userId\" = $2";
+const STATE: &str = "INSERT INTO account_state (account_id, provider, part, who, version, linked_at, refresh_at, ends_at)
+    VALUES ($1, $2, $3, $4, 1, $5, $6, $7)
+    ON CONFLICT (account_id) DO UPDATE SET state = 'ok', reason = NULL, who = excluded.who, version = account_state.version + 1,
+    linked_at = excluded.linked_at, refreshed_at = NULL, refresh_at = excluded.refresh_at, ends_at = excluded.ends_at, failures = 0,
+    failing = NULL, not_before = NULL, claim_node = NULL, in_doubt = FALSE, lost_at = NULL, told_at = NULL, warned_at = NULL";
+/// Locks the user's row too: what is read is still so when it is written.
+const CONNECTED: &str = "UPDATE users SET connect_data = connect_data WHERE id = $1 RETURNING connect_data";
+const CONNECT: &str = "UPDATE users SET connect_data = $2 WHERE id = $1";
+const LIST: &str = "SELECT a.id, a.provider, a.scope, s.who, COALESCE(s.state, 'ok') AS state, s.reason, s.failing, s.linked_at,
+    s.refreshed_at, s.refresh_at, s.ends_at, a.expires_at FROM next_auth_accounts a LEFT JOIN account_state s ON s.account_id = a.id
+    WHERE a.\"userId\" = $1 ORDER BY a.id";
+const AREAS: &str = "SELECT x.account_id, r.id, r.name, r.state FROM area_accounts x JOIN areas r ON r.no = x.area_no
+    WHERE r.user_id = $1 ORDER BY r.no";
+const STOPPED: &str = "SELECT r.id FROM area_accounts x JOIN areas r ON r.no = x.area_no
+    WHERE x.account_id = $1 AND r.user_id = $2 AND r.state = 'faulted' AND r.reason = $3 ORDER BY r.no";
+const REMOVE: &str = "DELETE FROM next_auth_accounts WHERE id = $1 AND \"userId\" = $2";
+
+/// An account that is already known under a provider's id.
+#[derive(Clone, FromRow)]
+pub struct Known {
+    /// The account.
+    pub id: AccountId,
+    /// Whose it is.
+    pub user_id: Option<UserId>,
+    /// Sealed or plain.
+    pub refresh_token: Option<String>,
+    /// `ok` or `needs_reconnect`; `None`: the vault has not met it.
+    pub state: Option<String>,
+    /// Why it needs to be linked again.
+    pub reason: Option<String>,
+    /// Grows with every new token.
+    pub version: i64,
+}
+
+/// What a link writes. Tokens are sealed, unless the operator wants them plain.
+#[derive(Clone)]
+pub struct Link<'a> {
+    /// The account: a known one, or a new id.
+    pub id: AccountId,
+    /// Whose.
+    pub user: UserId,
+    /// `oauth`, `oidc` or `key`: Auth.js's `type`.
+    pub kind: &'a str,
+    /// Who issues its tokens.
+    pub provider: &'a str,
+    /// Its id at the provider.
+    pub provider_account: &'a str,
+    /// Its name to people.
+    pub who: Option<&'a str>,
+    /// The access token, or the key.
+    pub access_token: String,
+    /// `None`: the one that is stored stays.
+    pub refresh_token: Option<String>,
+    /// Unix seconds.
+    pub expires_at: Option<i64>,
+    /// What was granted, between spaces.
+    pub scope: String,
+    /// The provider's id token.
+    pub id_token: Option<String>,
+    /// The partition whose owner refreshes it.
+    pub part: i64,
+    /// Now.
+    pub at: Micros,
+    /// When it is refreshed ahead of time.
+    pub refresh_at: Option<Micros>,
+    /// The known end of its life.
+    pub ends_at: Option<Micros>,
+}
+
+/// A linked account as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Linked {
+    /// The account.
+    pub id: AccountId,
+    /// Who issues its tokens.
+    pub provider: String,
+    /// What was granted, between spaces.
+    pub scope: Option<String>,
+    /// Its name to people.
+    pub who: Option<String>,
+    /// `ok` or `needs_reconnect`.
+    pub state: String,
+    /// Why it needs to be linked again.
+    pub reason: Option<String>,
+    /// Why the last refresh came to nothing.
+    pub failing: Option<String>,
+    /// When it was linked; `None`: an Auth.js site did.
+    pub linked_at: Option<Micros>,
+    /// When it was refreshed last.
+    pub refreshed_at: Option<Micros>,
+    /// When it is refreshed next.
+    pub refresh_at: Option<Micros>,
+    /// The known end of its life.
+    pub ends_at: Option<Micros>,
+    /// When the access token ends, Unix seconds.
+    pub expires_at: Option<i64>,
+}
+
+/// An AREA that needs an account.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Using {
+    /// The account.
+    pub account_id: AccountId,
+    /// The AREA.
+    pub id: AreaId,
+    /// Its name.
+    pub name: String,
+    /// `active`, `paused` or `faulted`.
+    pub state: String,
+}
+
+/// The account with this id at its provider.
+pub async fn find(db: &Db, provider: &str, provider_account: &str) -> sqlx::Result<Option<Known>> {
+    on!(db, pool => sqlx::query_as(FIND).bind(provider).bind(provider_account).fetch_optional(pool).await)
+}
+
+/// Links. False: the account is somebody else's, or was linked under another id meanwhile.
+pub async fn link(db: &Db, new: &Link<'_>, known: bool) -> sqlx::Result<bool> {
+    in_tx!(db, tx => {
+        let wrote = match known {
+            true => {
+                let renew = sqlx::query(RENEW).bind(new.id).bind(new.user).bind(&new.access_token).bind(&new.refresh_token);
+                renew.bind(new.expires_at).bind("bearer").bind(&new.scope).bind(&new.id_token).execute(&mut *tx).await?
+                    .rows_affected()
+            }
+            false => {
+                let add = sqlx::query(ADD).bind(new.id).bind(new.user).bind(new.kind).bind(new.provider);
+                let add = add.bind(new.provider_account).bind(&new.access_token).bind(&new.refresh_token);
+                add.bind(new.expires_at).bind("bearer").bind(&new.scope).bind(&new.id_token).execute(&mut *tx).await?
+                    .rows_affected()
+            }
+        };
+        if wrote == 0 {
+            return Ok(false);
+        }
+        let state = sqlx::query(STATE).bind(new.id).bind(new.provider).bind(new.part).bind(new.who).bind(new.at);
+        state.bind(new.refresh_at).bind(new.ends_at).execute(&mut *tx).await?;
+        let stored: Option<String> = sqlx::query_scalar(CONNECTED).bind(new.user).fetch_optional(&mut *tx).await?;
+        let mut data = connected(stored);
+        data[new.provider] = json!({ "account": new.id, "who": new.who, "linked_at": crate::clock::from_micros(new.at) });
+        sqlx::query(CONNECT).bind(new.user).bind(data.to_string()).execute(&mut *tx).await?;
+        Ok(true)
+    })
+}
+
+/// The accounts of `user`, the oldest first.
+pub async fn list(db: &Db, user: UserId) -> sqlx::Result<Vec<Linked>> {
+    on!(db, pool => sqlx::query_as(LIST).bind(user).fetch_all(pool).await)
+}
+
+/// Which AREAs of `user` need which accounts.
+pub async fn areas(db: &Db, user: UserId) -> sqlx::Result<Vec<Using>> {
+    on!(db, pool => sqlx::query_as(AREAS).bind(user).fetch_all(pool).await)
+}
+
+/// The AREAs of `user` that stopped when the account was lost with `reason`.
+pub async fn stopped(db: &Db, user: UserId, account: AccountId, reason: &str) -> sqlx::Result<Vec<AreaId>> {
+    on!(db, pool => sqlx::query_scalar(STOPPED).bind(account).bind(user).bind(reason).fetch_all(pool).await)
+}
+
+/// Unlinks. False: `user` has no such account.
+pub async fn remove(db: &Db, user: UserId, id: AccountId) -> sqlx::Result<bool> {
+    in_tx!(db, tx => {
+        if sqlx::query(REMOVE).bind(id).bind(user).execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let stored: Option<String> = sqlx::query_scalar(CONNECTED).bind(user).fetch_optional(&mut *tx).await?;
+        let mut data = connected(stored);
+        if let Some(all) = data.as_object_mut() {
+            all.retain(|_, of| of["account"] != json!(id));
+        }
+        sqlx::query(CONNECT).bind(user).bind(data.to_string()).execute(&mut *tx).await?;
+        Ok(true)
+    })
+}
+
+fn connected(stored: Option<String>) -> Value {
+    let data = stored.and_then(|text| serde_json::from_str(&text).ok()).filter(Value::is_object);
+    data.unwrap_or_else(|| json!({}))
+}
