@@ -89,7 +89,7 @@ fn main() {
 }
 
 fn run(scenes: &[&str]) {
-    let all: [(&str, Part); 6] = [
+    let all: [(&str, Part); 7] = [
         ("polls", polls::run),
         ("hooks", hooks::run),
         ("ledger", ledger::run),

@@ -159,7 +159,7 @@ choice!(
         Https = "https",
         /// https, or http on this machine.
         Loopback = "loopback",
-        /// https, or http on 127.0.0.1 or [::1] by number: `localhost` is refused.
+        /// https, or http on `127.0.0.1` or `[::1]` by number: `localhost` is refused.
         LoopbackLiteral = "loopback_literal",
     }
 );
