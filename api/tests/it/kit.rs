@@ -147,9 +147,10 @@ impl Area {
         let mut child = command.args(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut daemon = Daemon { child, lines, url: String::new() };
-        let line = daemon.line("http://");
-        let address = line.split("http://").nth(1).unwrap();
-        daemon.url = format!("http://{}", address.trim_end_matches(|c: char| !c.is_ascii_digit()));
+        let line = daemon.line("AREA Runner ");
+        let (_, rest) = line.split_once(" on ").unwrap();
+        let (listen, _) = rest.split_once(',').unwrap();
+        daemon.url = format!("http://{listen}");
         daemon
     }
 
