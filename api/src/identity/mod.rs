@@ -87,6 +87,11 @@ impl Identity {
         &self.settings.trusted_proxies.0
     }
 
+    /// Origins beside our own to which a browser may be sent back.
+    pub fn returns(&self) -> &[Url] {
+        &self.settings.connect.return_to.0
+    }
+
     /// Whether browsers reach the API by TLS.
     pub fn is_https(&self) -> bool {
         self.public.scheme() == "https"

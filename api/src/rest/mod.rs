@@ -65,19 +65,8 @@ impl std::fmt::Debug for App {
 impl App {
     /// The API of a node.
     pub fn new(engine: Arc<Engine>, identity: Identity, metrics: PrometheusHandle) -> Self {
-        Self {
-            desk: engine.desk(),
-            engine,
-            public_url: identity.public.clone(),
-            identity,
-            returns: Vec::new(),
-            metrics,
-        }
-    }
-
-    /// The same, which may send browsers back to these origins too.
-    pub fn returning(self, returns: Vec<Url>) -> Self {
-        Self { returns, ..self }
+        let returns = identity.returns().to_vec();
+        Self { desk: engine.desk(), engine, public_url: identity.public.clone(), identity, returns, metrics }
     }
 
     /// Where a browser may be sent in the end: a path here, or a URL of an origin that the operator allows.

@@ -24,8 +24,8 @@ pub use limits::{Limits, Retention};
 pub use load::{Sources, load};
 pub use names::in_effect;
 pub use people::{Mail, Passwords, People, Sessions, Throttle};
-pub use sections::{Database, Log, LogFormat, Net, Node, Samples, Vault};
-pub use values::{DatabaseUrl, Hidden, Networks};
+pub use sections::{Connect, Database, Log, LogFormat, Net, Node, Samples, Vault};
+pub use values::{DatabaseUrl, Hidden, Networks, Origins};
 
 /// The file of the repository, so that the binary alone can show it.
 pub const FILE: &str = include_str!("../../../config/area.toml");
@@ -81,6 +81,8 @@ pub struct Settings {
     pub log: Log,
     /// The example AREAs.
     pub samples: Samples,
+    /// How accounts are linked.
+    pub connect: Connect,
     /// How tokens and keys of accounts are kept.
     pub vault: Vault,
     /// Who issues tokens, by name; the file `config/providers.toml` has their defaults.
@@ -109,6 +111,7 @@ impl Default for Settings {
             throttle: Throttle::default(),
             log: Log::default(),
             samples: Samples::default(),
+            connect: Connect::default(),
             vault: Vault::default(),
             providers: BTreeMap::new(),
         }

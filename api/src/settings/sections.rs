@@ -10,7 +10,7 @@ use engine::vault::VaultConfig;
 use engine::{lease, store};
 use serde::{Deserialize, Serialize};
 
-use super::values::{Networks, url_of};
+use super::values::{Networks, Origins, url_of};
 
 /// `[database]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +202,14 @@ impl Default for Samples {
     fn default() -> Self {
         Self { load: true }
     }
+}
+
+/// `[connect]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Connect {
+    /// Origins beside `public_url` to which a browser may be sent back when an account is linked.
+    pub return_to: Origins,
 }
 
 /// `[vault]`

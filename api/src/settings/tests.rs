@@ -133,6 +133,23 @@ fn an_empty_variable_is_not_set_and_the_tests_own_are_none() {
 }
 
 #[test]
+fn origins_are_a_list_in_the_file_and_comma_separated_in_the_environment() {
+    let origins = |s: Result<Settings, String>| {
+        s.map(|s| s.connect.return_to.0.iter().map(|url| url.origin().ascii_serialization()).collect::<Vec<_>>())
+    };
+    let file = Some("[connect]\nreturn_to = [\"https://a.example\", \"http://b.example:8000\"]");
+    assert_eq!(origins(with(file, &[], &[])).unwrap(), ["https://a.example", "http://b.example:8000"]);
+    let env = |value: &str| origins(with(None, &[("AREA_CONNECT__RETURN_TO", value)], &[]));
+    assert_eq!(env("https://a.example, https://b.example").unwrap(), ["https://a.example", "https://b.example"]);
+    for wrong in
+        ["a.example", "https://a.example/in", "https://me@a.example", "javascript:alert(1)", "https://a.example?x"]
+    {
+        let why = env(wrong).unwrap_err();
+        assert!(why.contains("AREA_CONNECT__RETURN_TO") && why.contains("must be an origin like"), "{why}");
+    }
+}
+
+#[test]
 fn networks_are_a_list_in_the_file_and_comma_separated_in_the_environment() {
     let allow =
         |s: Result<Settings, String>| s.unwrap().net.allow.0.iter().map(ToString::to_string).collect::<Vec<_>>();

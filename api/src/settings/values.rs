@@ -122,6 +122,49 @@ impl<'de> Visitor<'de> for ReadNetworks {
     }
 }
 
+/// Origins of the web: in the file a list, in the environment separated by commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Origins(pub Vec<Url>);
+
+impl<'de> Deserialize<'de> for Origins {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(ReadOrigins)
+    }
+}
+
+struct ReadOrigins;
+
+impl<'de> Visitor<'de> for ReadOrigins {
+    type Value = Origins;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of origins like https://app.example.org")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Origins, E> {
+        let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+        texts.map(origin).collect::<Result<_, _>>().map(Origins).map_err(E::custom)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Origins, A::Error> {
+        let mut all = Vec::new();
+        while let Some(text) = seq.next_element::<String>()? {
+            all.push(origin(&text).map_err(de::Error::custom)?);
+        }
+        Ok(Origins(all))
+    }
+}
+
+fn origin(text: &str) -> Result<Url, String> {
+    let is_origin = |url: &Url| {
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        matches!(url.scheme(), "http" | "https") && bare && url.username().is_empty() && url.password().is_none()
+    };
+    let url = Url::parse(text).ok().filter(is_origin);
+    url.ok_or_else(|| format!("`{text}` must be an origin like https://app.example.org"))
+}
+
 /// Where a server that listens there is reached from this machine.
 pub(super) fn url_of(listen: SocketAddr) -> Url {
     let host = if listen.ip().is_unspecified() { format!("localhost:{}", listen.port()) } else { listen.to_string() };

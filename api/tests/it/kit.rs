@@ -147,10 +147,10 @@ impl Area {
         let mut child = command.args(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut daemon = Daemon { child, lines, url: String::new() };
-        let line = daemon.line("AREA Runner ");
-        let (_, rest) = line.split_once(" on ").unwrap();
-        let (listen, _) = rest.split_once(',').unwrap();
-        daemon.url = format!("http://{listen}");
+        // For people it says so in words, for programs in a member of JSON.
+        let line = daemon.line("127.0.0.1:");
+        let port: String = line.split("127.0.0.1:").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect();
+        daemon.url = format!("http://127.0.0.1:{port}");
         daemon
     }
 

@@ -55,11 +55,12 @@ pub async fn step(db: &Db) -> sqlx::Result<u64> {
     on_write!(db, pool => sqlx::query(DONE).bind(&kind).bind(no).execute(pool).await.map(|d| d.rows_affected()))
 }
 
-/// Forgets sign-ups, links and sessions of ours that ended, and what the audit log kept its time.
+/// Forgets sign-ups, mailed links, sessions and connect sessions that ended, and what the audit log kept its time.
 pub async fn forget_expired(db: &Db, now: DateTime<Utc>, audit_before: DateTime<Utc>) -> sqlx::Result<u64> {
     let mut gone = super::pending::purge(db, now).await?;
     gone += super::credentials::purge(db, now).await?;
     gone += super::sessions::purge(db, now).await?;
+    gone += super::connect::purge(db, now.timestamp_micros()).await?;
     Ok(gone + audit::purge(db, audit_before.timestamp_micros(), STEP).await?)
 }
 
@@ -99,6 +100,24 @@ mod tests {
     async fn count(db: &Db, table: &str) -> i64 {
         let sql = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
         on!(db, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap()
+    }
+
+    #[tokio::test]
+    async fn connect_sessions_that_ended_are_forgotten_and_open_ones_are_not() {
+        use crate::store::connect::{self, ConnectSession};
+        for t in databases().await {
+            let now = from_micros(1_800_000_000_000_000);
+            let user = live(&t.db, "ann@b", 7).await;
+            let micros = now.timestamp_micros();
+            for expires_at in [micros - 1, micros, micros + 1] {
+                let (endpoint, data) = ("https://p.example".to_owned(), "{}".to_owned());
+                let id = uuid::Uuid::now_v7();
+                let session = ConnectSession { id, user_id: user, endpoint, data, expires_at, used_at: None };
+                connect::add(&t.db, &session, micros - 10).await.unwrap();
+            }
+            assert_eq!(forget_expired(&t.db, now, now - chrono::Duration::days(400)).await.unwrap(), 2, "{}", t.label);
+            assert_eq!(connect::open(&t.db, user, micros).await.unwrap(), 1, "{}", t.label);
+        }
     }
 
     #[tokio::test]

@@ -199,3 +199,100 @@ fn connected(stored: Option<String>) -> Value {
     let data = stored.and_then(|text| serde_json::from_str(&text).ok()).filter(Value::is_object);
     data.unwrap_or_else(|| json!({}))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_micros;
+    use crate::store::people::{self, NewUser};
+    use crate::testkit::databases;
+
+    const AT: Micros = 1_800_000_000_000_000;
+
+    async fn person(db: &Db, email: &str) -> UserId {
+        people::create(db, &NewUser { email, ..Default::default() }, from_micros(AT)).await.unwrap().id
+    }
+
+    fn of(user: UserId, id: AccountId, provider_account: &str) -> Link<'_> {
+        Link {
+            id,
+            user,
+            kind: "oauth",
+            provider: "acme",
+            provider_account,
+            who: Some("ann"),
+            access_token: "access".to_owned(),
+            refresh_token: Some("refresh".to_owned()),
+            expires_at: Some(1_800_000_060),
+            scope: "read".to_owned(),
+            id_token: None,
+            part: 3,
+            at: AT,
+            refresh_at: Some(AT + 1),
+            ends_at: None,
+        }
+    }
+
+    async fn connect_data(db: &Db, user: UserId) -> Value {
+        const SQL: &str = "SELECT connect_data FROM users WHERE id = $1";
+        let stored: Option<String> = on!(db, pool => sqlx::query_scalar(SQL).bind(user).fetch_one(pool).await).unwrap();
+        connected(stored)
+    }
+
+    #[tokio::test]
+    async fn an_account_is_linked_renewed_and_removed_by_its_owner_alone() {
+        for t in databases().await {
+            let (ann, bob) = (person(&t.db, "ann@b").await, person(&t.db, "bob@b").await);
+            let id = AccountId::new();
+            assert!(links(&t.db, &of(ann, id, "1"), false).await, "{}", t.label);
+            let linked = connect_data(&t.db, ann).await;
+            assert_eq!(
+                (&linked["acme"]["account"], &linked["acme"]["who"]),
+                (&json!(id), &json!("ann")),
+                "{}",
+                t.label
+            );
+            // Linked meanwhile under another id, or by somebody else: nothing of it is written.
+            assert!(!links(&t.db, &of(ann, AccountId::new(), "1"), false).await, "{}", t.label);
+            assert!(!links(&t.db, &of(bob, id, "1"), true).await, "{}", t.label);
+            assert_eq!(
+                (list(&t.db, bob).await.unwrap(), connect_data(&t.db, bob).await),
+                (vec![], json!({})),
+                "{}",
+                t.label
+            );
+
+            // No refresh token comes with the second consent: the first stays.
+            let wider = Link { refresh_token: None, scope: "read write".to_owned(), at: AT + 5, ..of(ann, id, "1") };
+            assert!(links(&t.db, &wider, true).await, "{}", t.label);
+            let known = find(&t.db, "acme", "1").await.unwrap().unwrap();
+            assert_eq!((known.id, known.user_id, known.version), (id, Some(ann), 2), "{}", t.label);
+            assert_eq!(known.refresh_token.as_deref(), Some("refresh"), "{}", t.label);
+            let all = list(&t.db, ann).await.unwrap();
+            assert_eq!((all.len(), all[0].scope.as_deref(), all[0].linked_at), (1, Some("read write"), Some(AT + 5)));
+
+            assert!(!remove(&t.db, bob, id).await.unwrap(), "{}", t.label);
+            assert!(remove(&t.db, ann, id).await.unwrap() && !remove(&t.db, ann, id).await.unwrap(), "{}", t.label);
+            assert_eq!(
+                (find(&t.db, "acme", "1").await.unwrap().is_none(), connect_data(&t.db, ann).await),
+                (true, json!({}))
+            );
+        }
+    }
+
+    async fn links(db: &Db, new: &Link<'_>, known: bool) -> bool {
+        link(db, new, known).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn of_two_who_link_one_new_account_at_once_one_has_it() {
+        for t in databases().await {
+            let (ann, bob) = (person(&t.db, "ann@b").await, person(&t.db, "bob@b").await);
+            let (a, b) = (of(ann, AccountId::new(), "1"), of(bob, AccountId::new(), "1"));
+            let (first, second) = tokio::join!(links(&t.db, &a, false), links(&t.db, &b, false));
+            assert!(first ^ second, "{}", t.label);
+            let (anns, bobs) = (list(&t.db, ann).await.unwrap().len(), list(&t.db, bob).await.unwrap().len());
+            assert_eq!((anns, bobs), (usize::from(first), usize::from(second)), "{}", t.label);
+        }
+    }
+}

@@ -128,7 +128,7 @@ struct Leave {
 }
 
 /// Deletes your account with everything in it: `{"password": …}`. What was recorded of your AREAs goes within minutes.
-#[utoipa::path(post, path = "/v1/auth/delete", tag = "Your account", operation_id = "deleteAccount",
+#[utoipa::path(post, path = "/v1/auth/delete", tag = "Your account", operation_id = "leave",
     request_body(content = ref("#/components/schemas/Leave"), content_type = "application/json"),
     responses((status = 204, description = "It is gone")))]
 pub async fn delete(

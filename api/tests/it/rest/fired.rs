@@ -133,7 +133,7 @@ async fn a_failed_run_is_replayed_from_its_failed_step_with_the_mended_area() {
         );
         assert_eq!(replay["steps"][1]["output"]["text"], "mended: total 300", "{replay:#}");
         assert_eq!(replay["steps"][0]["attempts"], failed["steps"][0]["attempts"], "the first step is not repeated");
-        api.send("POST", &at, &json!({"from": "middle"})).await.problem(422, "invalid", &[]);
+        api.send("POST", &at, &json!({"from": "middle"})).await.problem(422, "invalid", &["/from"]);
         let cancel = format!("/v1/runs/{}/cancel", failed["id"].as_str().unwrap());
         api.call("POST", &cancel).await.problem(409, "conflict", &[]);
     }

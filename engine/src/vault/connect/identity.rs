@@ -140,3 +140,91 @@ fn claims(
     }
     Ok(claims)
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    /// A key of the provider: what signs, and what it publishes.
+    fn key(kid: &str) -> (EncodingKey, Value) {
+        let pkcs8 =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &aws_lc_rs::rand::SystemRandom::new());
+        let pkcs8 = pkcs8.unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
+        let point = pair.public_key().as_ref();
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let jwk = json!({ "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": kid,
+            "x": part(&point[1..33]), "y": part(&point[33..]) });
+        (EncodingKey::from_ec_der(pkcs8.as_ref()), jwk)
+    }
+
+    fn good() -> Value {
+        json!({ "iss": "https://p.example", "aud": "me", "sub": "1", "nonce": "n", "iat": NOW, "exp": NOW + 3600 })
+    }
+
+    #[test]
+    fn an_id_token_is_good_only_when_the_provider_signed_it_for_this_very_request() {
+        let ((signs, published), (other, other_public)) = (key("a"), key("b"));
+        let header = |kid: &str| Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
+        let keys = |of: &[&Value]| serde_json::from_value::<JwkSet>(json!({ "keys": of })).unwrap();
+        let both = keys(&[&published, &other_public]);
+        let judge = |token: String, set: &JwkSet| {
+            claims(&Secret::new(token), set, Some("https://p.example"), "me", "n", NOW)
+                .map(|claims| claims["sub"].clone())
+        };
+        let signed = |claims: &Value| encode(&header("a"), claims, &signs).unwrap();
+        assert_eq!(judge(signed(&good()), &both).unwrap(), json!("1"));
+        let none = Header { kid: None, ..header("a") };
+        let without = encode(&none, &good(), &signs).unwrap();
+        assert!(judge(without.clone(), &keys(&[&published])).is_ok());
+
+        let changed = |pointer: &str, value: Value| {
+            let mut claims = good();
+            claims[pointer] = value;
+            signed(&claims)
+        };
+        let several = |azp: Value| {
+            let mut claims = good();
+            (claims["aud"], claims["azp"]) = (json!(["me", "they"]), azp);
+            signed(&claims)
+        };
+        assert!(judge(several(json!("me")), &both).is_ok());
+        let mut parts: Vec<String> = signed(&good()).split('.').map(str::to_owned).collect();
+        parts[1] = URL_SAFE_NO_PAD.encode(json!({ "sub": "2", "aud": "me", "nonce": "n", "exp": NOW + 9 }).to_string());
+        let none_alg = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
+        // Whoever knows what the provider publishes could sign with it, were its public key taken for a shared secret.
+        let shared = EncodingKey::from_secret(published["x"].as_str().unwrap().as_bytes());
+        let hs =
+            encode(&Header { kid: Some("a".to_owned()), ..Header::new(Algorithm::HS256) }, &good(), &shared).unwrap();
+        for (token, why) in [
+            (changed("iss", json!("https://q.example")), "Issuer"),
+            (changed("aud", json!("they")), "Audience"),
+            (changed("nonce", json!("m")), "another request"),
+            (changed("nonce", Value::Null), "another request"),
+            (changed("exp", json!(NOW - LEEWAY - 1)), "it is over"),
+            (changed("exp", Value::Null), "it is over"),
+            (changed("iat", json!(NOW + LEEWAY + 1)), "the future"),
+            (changed("nbf", json!(NOW + LEEWAY + 1)), "the future"),
+            (several(Value::Null), "another client"),
+            (several(json!("they")), "another client"),
+            (encode(&header("a"), &good(), &other).unwrap(), "InvalidSignature"),
+            (encode(&header("c"), &good(), &signs).unwrap(), "does not publish"),
+            (without, "does not publish"),
+            (parts.join("."), "InvalidSignature"),
+            (format!("{none_alg}.{}.", parts[1]), "cannot be read"),
+            (hs, "id token is not good"),
+            (String::new(), "cannot be read"),
+        ] {
+            let said = judge(token.clone(), &both).unwrap_err();
+            assert!(said.contains(why), "`{said}` does not say `{why}`: {token}");
+        }
+    }
+}
