@@ -22,7 +22,7 @@ const CHANGED: &str = "SELECT DISTINCT s.part, s.id AS source FROM areas a JOIN 
 
 /// Looks until the node stops.
 pub async fn look(engine: Arc<Engine>) {
-    let (mut known, mut since) = (data_version(&engine.db).await.ok(), engine.clock.micros() - BACK);
+    let (mut known, mut since) = (None, engine.clock.micros() - BACK);
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}

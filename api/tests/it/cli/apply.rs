@@ -138,7 +138,7 @@ async fn what_is_applied_beside_a_running_daemon_fires_at_once() {
         area.run(&["user", "create", "--email", "me@b"]).ok();
         let mut daemon = area.serve(&["--set", "samples.load=false"]);
         write(&area, "one.json", &timer("one", "1s"));
-        let started = std::time::Duration::from_secs(8);
+        let started = std::time::Duration::from_secs(25);
         area.run(&["apply", "one.json"]).ok();
         let line = tokio::task::spawn_blocking(move || daemon.line("1 of one"));
         tokio::time::timeout(started, line).await.expect(area.label).unwrap();
