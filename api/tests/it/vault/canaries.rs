@@ -19,20 +19,27 @@ const LINK: &str =
     "INSERT INTO next_auth_accounts (id, type, provider, \"providerAccountId\", \"userId\", access_token,
     refresh_token, expires_at) VALUES ($1, 'oauth', 'acme', $2, $3, 'plain', $4, 0)";
 const KNOW: &str = "INSERT INTO account_state (account_id, provider, part, refresh_at) VALUES ($1, 'acme', 0, 0)";
-const NEED: &str = "INSERT INTO area_accounts (area_no, account_id) SELECT no, $1 FROM areas";
-const AREA: &str = r#"{"name": "a", "action": {"service": "timer", "name": "every", "data": {"every": "1d"}},
-    "reactions": [{"service": "log", "name": "write", "data": {"text": "x"}}]}"#;
+const NEED: &str = "INSERT INTO area_accounts (area_no, account_id) SELECT no, $1 FROM areas WHERE name = $2";
 
-/// An account that an active AREA needs, due for a refresh.
+/// An AREA for each account: with one that is lost its AREA pauses, and what only that AREA needs is not refreshed any more.
+fn areas() -> serde_json::Value {
+    let area = |name: &str| {
+        json!({ "name": name, "action": {"service": "timer", "name": "every", "data": {"every": "1d"}},
+            "reactions": [{"service": "log", "name": "write", "data": {"text": "x"}}] })
+    };
+    json!([area("first-a"), area("first-b"), area("first-c")])
+}
+
+/// An account that the active AREA of its refresh token's name needs, due for a refresh.
 async fn linked(db: &Db, refresh: &str) -> AccountId {
     let id = AccountId::new();
-    let owner = "SELECT user_id FROM areas";
+    let owner = "SELECT DISTINCT user_id FROM areas";
     let owner: UserId = on!(db, pool => sqlx::query_scalar(owner).fetch_one(pool).await).unwrap();
     on_write!(db, pool => {
         let link = sqlx::query(LINK).bind(id).bind(id.to_string()).bind(owner).bind(refresh);
         link.execute(pool).await.unwrap();
         sqlx::query(KNOW).bind(id).execute(pool).await.unwrap();
-        sqlx::query(NEED).bind(id).execute(pool).await.map(drop)
+        sqlx::query(NEED).bind(id).bind(refresh).execute(pool).await.map(drop)
     })
     .unwrap();
     id
@@ -86,7 +93,7 @@ async fn stored(area: &Area, db: &Db) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_in_no_log_no_error_no_answer_and_in_no_readable_column() {
     for area in Area::all().await {
-        std::fs::write(area.file("a.json"), AREA).unwrap();
+        std::fs::write(area.file("a.json"), areas().to_string()).unwrap();
         let api = area.run(&["token", "create", "--email", "a@b"]).ok();
         area.run(&["apply", "a.json", "--user", "a@b"]).ok();
         let (db, server) = (area.db().await, provider().await);
