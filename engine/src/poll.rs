@@ -160,7 +160,8 @@ async fn ask(
         return Err(Fault::rejected("this feed is not polled"));
     };
     let now = from_micros(at);
-    let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account));
+    let provider = engine.feed(&row.service, &row.feed).and_then(|(_, service, _)| service.provider);
+    let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account, provider));
     let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
     let cx = PollCx { params, cursor, since, auth, http: &engine.http, now };
     let limit = engine.limits.poll_timeout;

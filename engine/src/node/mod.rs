@@ -96,6 +96,7 @@ pub struct Engine {
     pub ledger: Ledger,
     /// What we own.
     pub leases: Arc<Leases>,
+    providers: Arc<[Provider]>,
     /// Hands out the tokens of accounts.
     pub vault: Vault,
     /// AREAs ready to run.
@@ -173,6 +174,7 @@ impl Engine {
         let floor = id_floor(&parts.db).await?;
         let leases = Leases::arrive(parts.db.clone(), parts.clock.clone(), parts.name, parts.url, parts.lease).await?;
         let leases = Arc::new(leases);
+        let providers = parts.providers.clone().into();
         let vault = Vault::new(vault::Parts {
             db: parts.db.clone(),
             ring: parts.ring.clone(),
@@ -224,6 +226,7 @@ impl Engine {
             ids,
             ledger,
             leases,
+            providers,
             vault,
             plans,
         };
@@ -311,6 +314,7 @@ impl Engine {
             services: self.services,
             ring: self.ring.clone(),
             http: self.http.clone(),
+            providers: Arc::clone(&self.providers),
             clock: self.clock.clone(),
             ids: Arc::clone(&self.ids),
         }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use engine::fault::Fault;
 use engine::port::{
-    ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page, PollCx,
-    ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
+    About, ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page,
+    PollCx, ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -120,6 +120,7 @@ macro_rules! action {
             sample_params: r#"{"world":"w"}"#,
             sample_event: r#"{"id":0,"kind":"sample","text":"a sample"}"#,
             scopes: &[],
+            about: About::NONE,
             feed: &$feed,
             feed_params: $params,
             select,
@@ -139,6 +140,7 @@ static SEND: ReactionSpec = ReactionSpec {
     sample_params: r#"{"world":"w"}"#,
     sample_output: "{}",
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::AtLeastOnce,
     check: |_| Vec::new(),
     react,
@@ -148,6 +150,7 @@ static SCRIPT: Service = Service {
     title: "Script",
     description: "Does what a test says.",
     provider: None,
+    options: &[],
     actions: &[&NEW, &RECEIVED],
     reactions: &[&SEND],
 };
@@ -156,6 +159,7 @@ static AREA: Service = Service {
     title: "AREA",
     description: "The owner's own AREAs.",
     provider: None,
+    options: &[],
     actions: &[&RUN_FAILED],
     reactions: &[],
 };
