@@ -14,6 +14,7 @@ mod log;
 mod rss;
 mod schema;
 mod seen;
+mod spotify;
 #[cfg(test)]
 mod testing;
 mod timer;
@@ -21,8 +22,16 @@ mod webhook;
 
 use engine::port::Services;
 
-static ALL: Services =
-    &[&timer::TIMER, &http::HTTP, &rss::RSS, &webhook::WEBHOOK, &log::LOG, &area::AREA, &account::ACCOUNT];
+static ALL: Services = &[
+    &timer::TIMER,
+    &http::HTTP,
+    &rss::RSS,
+    &webhook::WEBHOOK,
+    &log::LOG,
+    &area::AREA,
+    &account::ACCOUNT,
+    &spotify::SPOTIFY,
+];
 
 /// Every service, in the order in which they are shown.
 pub fn all() -> Services {

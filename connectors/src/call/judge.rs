@@ -96,7 +96,7 @@ impl Reason {
             404 | 410 => Self::Missing,
             429 => Self::Busy(Share::App),
             408 | 421 | 423 | 425 => Self::Broken,
-            400..=499 | 501 | 505 => Self::Wrong,
+            300..=499 | 501 | 505 => Self::Wrong,
             _ => Self::Broken,
         }
     }

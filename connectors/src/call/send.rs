@@ -60,6 +60,14 @@ impl<'a> Caller<'a> {
         read(ask, &self.send(ask).await?)
     }
 
+    /// Reads an answer that was sent for.
+    ///
+    /// # Errors
+    /// An answer of another shape is `Broken`.
+    pub fn read<T: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<T, Refused> {
+        read(ask, answer)
+    }
+
     async fn exchanged(&self, ask: &Ask, api: &Api<'_>) -> Result<Answer, Refused> {
         let request = ask.request(api.base)?;
         let answer = self.authorized(&request, ask.call.units, api, |answer| tells_token(ask, answer)).await;

@@ -1,16 +1,17 @@
 //! From page to page, within bounds: for reactions and options. A feed asks for one page a poll instead, and keeps its place in the
 //! cursor.
 
+use engine::net::Answer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
 use super::ask::Ask;
 use super::judge::Refused;
-use super::send::Caller;
+use super::send::{Caller, read};
 
 /// Pages of one walk.
-pub const PAGES: usize = 40;
+pub const PAGES: usize = 200;
 /// Items of one walk.
 pub const ITEMS: usize = 10_000;
 
@@ -46,22 +47,38 @@ impl Caller<'_> {
     /// # Errors
     /// The first refusal.
     pub async fn all<T: DeserializeOwned>(&self, ask: Ask, at: &str, paging: Paging) -> Result<All<T>, Refused> {
-        let (mut items, mut ask) = (Vec::new(), ask);
-        for _ in 0..PAGES {
-            let mut page: Value = self.json(&ask).await?;
-            let found = page.pointer_mut(at).map(Value::take).unwrap_or_default();
-            let found: Vec<T> = match found {
-                Value::Null => Vec::new(),
-                list => serde_json::from_value(list).map_err(|e| shape(&ask, &e))?,
-            };
-            items.extend(found);
-            let next = paging.next(&ask, &page);
-            match next {
-                Some(next) if items.len() < ITEMS => ask = next,
+        let first = self.send(&ask).await?;
+        self.rest(ask, &first, at, paging).await
+    }
+
+    /// The same, where the first page's answer is there already.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn rest<T: DeserializeOwned>(
+        &self,
+        mut ask: Ask,
+        first: &Answer,
+        at: &str,
+        paging: Paging,
+    ) -> Result<All<T>, Refused> {
+        let (mut items, mut page) = (Vec::new(), read::<Value>(&ask, first)?);
+        for number in 1..=PAGES {
+            items.extend(found::<T>(&ask, &mut page, at)?);
+            match paging.next(&ask, &page) {
+                Some(next) if items.len() < ITEMS && number < PAGES => ask = next,
                 other => return Ok(All { cut: other.is_some(), items }),
             }
+            page = self.json(&ask).await?;
         }
         Ok(All { items, cut: true })
+    }
+}
+
+fn found<T: DeserializeOwned>(ask: &Ask, page: &mut Value, at: &str) -> Result<Vec<T>, Refused> {
+    match page.pointer_mut(at).map(Value::take).unwrap_or_default() {
+        Value::Null => Ok(Vec::new()),
+        list => serde_json::from_value(list).map_err(|e| shape(ask, &e)),
     }
 }
 

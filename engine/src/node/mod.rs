@@ -12,7 +12,7 @@ mod take_over;
 mod timing;
 mod wake;
 
-pub use stand::Standing;
+pub use stand::{Gap, Standing};
 #[cfg(feature = "testkit")]
 pub use steps::Steps;
 pub(crate) use take_over::{hash, instant_of};
@@ -117,6 +117,7 @@ pub struct Engine {
     /// Partitions whose open runs are queued, with the epoch since which they are: before that nothing new is decided there.
     loaded: Mutex<HashMap<i64, i64>>,
     standing: Mutex<HashMap<SourceId, Standing>>,
+    gaps: Mutex<HashMap<SourceId, Gap>>,
     stream: broadcast::Sender<Note>,
     wakes: mpsc::Sender<Wake>,
     polls: Arc<Semaphore>,
@@ -201,6 +202,7 @@ impl Engine {
             joining: Mutex::default(),
             loaded: Mutex::default(),
             standing: Mutex::default(),
+            gaps: Mutex::default(),
             stream: broadcast::channel(STREAM).0,
             wakes,
             polls: Arc::new(Semaphore::new(parts.limits.polls_at_once)),

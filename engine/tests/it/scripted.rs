@@ -21,6 +21,10 @@ pub struct World {
     pub faults: Vec<Fault>,
     /// Faults that the next calls meet.
     pub refusals: Vec<Fault>,
+    /// What the next answer says that it could not search.
+    pub gap: Option<String>,
+    /// Where the polls after a resync were told to search from.
+    pub searched: Vec<chrono::DateTime<chrono::Utc>>,
     /// What was received: key and params.
     pub received: Vec<(String, Value)>,
     /// Polls so far.
@@ -52,6 +56,7 @@ fn poll(cx: PollCx<'_>) -> Boxed<'_, Result<Page, Fault>> {
     Box::pin(async move {
         world(&name(cx.params), |world| {
             world.polls += 1;
+            world.searched.extend(cx.since);
             if !world.faults.is_empty() {
                 return Err(world.faults.remove(0));
             }
@@ -64,7 +69,7 @@ fn poll(cx: PollCx<'_>) -> Boxed<'_, Result<Page, Fault>> {
                 at: Some(cx.now),
             });
             let cursor = (world.items.len() != seen || cx.cursor.is_none()).then(|| json!(world.items.len()));
-            Ok(Page { items: items.collect(), cursor, answer: "200".into(), ..Page::default() })
+            Ok(Page { items: items.collect(), cursor, answer: "200".into(), gap: world.gap.take(), ..Page::default() })
         })
     })
 }
