@@ -8,6 +8,7 @@ CREATE TABLE account_state (
   reason TEXT,                                     -- why it needs to be linked again
   who TEXT,                                        -- for people: the address or name at the provider
   version BIGINT NOT NULL DEFAULT 0,               -- grows with every new token: a refresh stores only over what it read
+  signs_in BOOLEAN NOT NULL DEFAULT FALSE,         -- its owner chose to sign in with it; one that is merely linked signs nobody in
   linked_at BIGINT,                                -- NULL: an Auth.js site linked it
   refreshed_at BIGINT,
   refresh_at BIGINT,                               -- when it is refreshed next, ahead of time; NULL: not (no AREA uses it)
@@ -35,12 +36,12 @@ CREATE TABLE area_accounts (
 ) WITHOUT ROWID;
 CREATE INDEX area_accounts_account ON area_accounts (account_id);
 
--- Attempts to link an account, from the redirect to the callback.
+-- Attempts to link an account or to sign in with one, from the redirect to the callback.
 CREATE TABLE connect_sessions (
   id BLOB PRIMARY KEY NOT NULL,
-  user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  user_id BLOB REFERENCES users (id) ON DELETE CASCADE, -- NULL: a sign-in, nobody is signed in yet
   endpoint TEXT NOT NULL,                          -- the provider's page that the user was sent to
-  data TEXT NOT NULL,                              -- JSON: hash of the state, sealed verifier, nonce, scopes, where to return
+  data TEXT NOT NULL,                              -- JSON: hash of the state, sealed verifier, nonce, scopes, where to return; of a sign-in: its browser
   created_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
   used_at BIGINT                                   -- once, whatever came of it

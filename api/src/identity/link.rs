@@ -9,6 +9,9 @@ use engine::ids::UserId;
 pub struct Arrival {
     /// Whose the provider's account is linked to; `None`: nobody's.
     pub linked: Option<UserId>,
+    /// Whether they chose to sign in with it. One that is merely linked for AREAs signs nobody in: an API token may link one, and whoever
+    /// finds a token must not become its owner by it.
+    pub signs_in: bool,
     /// Who began this in a browser that still has their session; `None`: nobody is signed in.
     pub signed_in: Option<UserId>,
     /// The address that the provider tells, and whether it says that it proved it.
@@ -24,7 +27,7 @@ pub struct Arrival {
 pub enum Whose {
     /// Sign this person in: the account is theirs.
     SignIn(UserId),
-    /// Link the account to this person, who is signed in.
+    /// Link the account to this person, who is signed in, to sign in with it from now on.
     Link(UserId),
     /// Make a person with this proved address, and link the account.
     SignUp(String),
@@ -32,6 +35,8 @@ pub enum Whose {
     SignInFirst,
     /// The account is somebody else's.
     Taken,
+    /// The account is linked for AREAs, not to sign in with: its owner signs in as they always do, and chooses it then.
+    LinkedOnly,
     /// The provider tells no address that it proved: sign up by mail first.
     NoAddress,
     /// Nobody may sign up.
@@ -42,13 +47,15 @@ pub enum Whose {
 pub fn whose(arrival: &Arrival) -> Whose {
     match (arrival.linked, arrival.signed_in) {
         (Some(owner), Some(asks)) if owner != asks => return Whose::Taken,
-        (Some(owner), _) => return Whose::SignIn(owner),
+        (Some(owner), _) if arrival.signs_in => return Whose::SignIn(owner),
+        (Some(owner), Some(_)) => return Whose::Link(owner),
+        (Some(_), None) => return Whose::LinkedOnly,
         (None, Some(asks)) => return Whose::Link(asks),
         (None, None) => {}
     }
     match &arrival.email {
-        // Told before the closed door, verified or not: it is the same answer for whoever tries.
-        Some(_) if arrival.email_known => Whose::SignInFirst,
+        // Told before the closed door, and only to whoever proved the address: others would learn who is here.
+        Some((_, true)) if arrival.email_known => Whose::SignInFirst,
         _ if !arrival.open => Whose::Closed,
         Some((address, true)) => Whose::SignUp(address.clone()),
         _ => Whose::NoAddress,
@@ -74,7 +81,7 @@ mod tests {
         let (ann, bob) = (UserId::new(), UserId::new());
         let mail = |verified| Some(("ann@b".to_owned(), verified));
         let check = |linked, signed_in, email: Option<(String, bool)>, email_known, open, want: Whose| {
-            let arrival = Arrival { linked, signed_in, email, email_known, open };
+            let arrival = Arrival { linked, signs_in: true, signed_in, email, email_known, open };
             assert_eq!(whose(&arrival), want, "{arrival:?}");
         };
         check(Some(ann), None, mail(false), true, false, Whose::SignIn(ann));
@@ -83,11 +90,25 @@ mod tests {
         check(None, Some(bob), mail(true), true, true, Whose::Link(bob));
         check(None, Some(bob), None, false, false, Whose::Link(bob));
         check(None, None, mail(true), true, true, Whose::SignInFirst);
-        check(None, None, mail(false), true, true, Whose::SignInFirst);
+        check(None, None, mail(false), true, true, Whose::NoAddress);
+        check(None, None, mail(false), true, false, Whose::Closed);
+        check(None, None, mail(false), false, false, Whose::Closed);
         check(None, None, mail(true), false, true, Whose::SignUp("ann@b".into()));
         check(None, None, mail(false), false, true, Whose::NoAddress);
         check(None, None, None, false, true, Whose::NoAddress);
         check(None, None, mail(true), false, false, Whose::Closed);
+    }
+
+    #[test]
+    fn an_account_that_is_merely_linked_signs_nobody_in_until_its_owner_chooses_it() {
+        let (ann, bob) = (UserId::new(), UserId::new());
+        let check = |signed_in, want: Whose| {
+            let arrival = Arrival { linked: Some(ann), signed_in, open: true, ..Arrival::default() };
+            assert_eq!(whose(&arrival), want, "{arrival:?}");
+        };
+        check(None, Whose::LinkedOnly);
+        check(Some(ann), Whose::Link(ann));
+        check(Some(bob), Whose::Taken);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Identity: who asks, and what they may. `caller` is who, `rights` the table of who may do what, `sessions` finds and opens
-//! sessions, `origin` and `address` say where a request comes from, `throttle` how often strangers may try. `sign_up`, `sign_in` and
-//! `recover` are the ways in, `leave` the way out; `password` hashes, `token` makes secrets, `letters` are what people are written,
+//! sessions, `origin` and `address` say where a request comes from, `throttle` how often strangers may try. `sign_up`, `sign_in`,
+//! `arrive` (by a provider) and `recover` are the ways in, `leave` the way out; `password` hashes, `token` makes secrets, `letters` are what people are written,
 //! `link` whose an account at a provider is, `avatar` draws and re-encodes pictures.
 
 pub mod address;
+pub mod arrive;
 pub mod avatar;
 pub mod caller;
 pub mod first;

@@ -76,6 +76,8 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/auth/sessions", Person),
     ("DELETE", "/v1/auth/sessions/{id}", Person),
     ("POST", "/v1/auth/verify", Anyone),
+    ("GET", "/v1/auth/{provider}", Anyone),
+    ("POST", "/v1/auth/{provider}", Anyone),
     ("GET", "/v1/avatars", Read),
     ("POST", "/v1/avatars", Person),
     ("GET", "/v1/avatars/active", Read),

@@ -9,6 +9,7 @@ use engine::secret::Secret;
 use engine::store::people::{self, NewUser, PeopleError};
 use engine::store::sessions::{self, NewSession, Session};
 use engine::store::tokens;
+use engine::vault::connect::LIFETIME;
 
 use super::caller::Caller;
 use super::link::adopted_address;
@@ -19,6 +20,9 @@ use crate::rest::problem::{Kind, Problem};
 const COOKIE_TLS: &str = "__Host-area_session";
 /// The cookie without TLS.
 const COOKIE_PLAIN: &str = "area_session";
+/// The cookies of a browser that begins to sign in at a provider, under TLS and without.
+const BEGAN_TLS: &str = "__Host-area_sign_in";
+const BEGAN_PLAIN: &str = "area_sign_in";
 /// The cookies of Auth.js.
 const AUTHJS: [&str; 2] = ["__Secure-authjs.session-token", "authjs.session-token"];
 /// Characters of what a program calls itself that are kept.
@@ -90,7 +94,7 @@ impl Identity {
     }
 
     /// Takes in a person whom an Auth.js site made, by the id that its session names.
-    async fn adopt(&self, id: UserId) -> Result<(), Problem> {
+    pub(super) async fn adopt(&self, id: UserId) -> Result<(), Problem> {
         let Some(site) = people::site_user(&self.db, id).await? else { return Ok(()) };
         let known = match &site.email {
             Some(email) => people::by_email(&self.db, email).await?.is_some(),
@@ -114,17 +118,17 @@ impl Identity {
         }
     }
 
-    /// Opens a session.
+    /// Opens a session, by an account at this provider or (`None`) by a password.
     ///
     /// # Errors
     /// The database's.
-    pub async fn open(&self, user: UserId, origin: &Origin) -> Result<Opened, Problem> {
+    pub async fn open(&self, user: UserId, provider: Option<&str>, origin: &Origin) -> Result<Opened, Problem> {
         let (now, token) = (self.clock.now(), token::session());
         let limits = &self.settings.sessions;
         let expires = now + limits.idle.duration().min(limits.absolute.duration());
         let (agent, address) = (&origin.agent, origin.address.to_string());
         let agent = engine::text::cut(agent, AGENT_CHARS);
-        let new = NewSession { user, token: token.expose(), expires, agent: &agent, address: &address };
+        let new = NewSession { user, token: token.expose(), expires, agent: &agent, address: &address, provider };
         sessions::open(&self.db, new, now).await?;
         Ok(Opened { token, expires })
     }
@@ -147,8 +151,29 @@ impl Identity {
             Some(opened) => (opened.token.expose(), self.settings.sessions.absolute.duration().as_secs()),
             None => ("", 0),
         };
+        self.header(self.cookie_name(), value, age)
+    }
+
+    /// The cookie of a browser that begins to sign in at a provider: only that browser ends it. Without a secret: the cookie that ends it.
+    ///
+    /// # Errors
+    /// None: a secret is text.
+    pub fn set_began(&self, secret: Option<&Secret>) -> Result<HeaderValue, Problem> {
+        let age = secret.map_or(0, |_| LIFETIME.as_secs());
+        self.header(self.began_name(), secret.map_or("", Secret::expose), age)
+    }
+
+    /// What a browser was given when it began to sign in at a provider.
+    pub fn began<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie(headers, self.began_name())
+    }
+
+    fn began_name(&self) -> &'static str {
+        if self.is_https() { BEGAN_TLS } else { BEGAN_PLAIN }
+    }
+
+    fn header(&self, name: &str, value: &str, age: u64) -> Result<HeaderValue, Problem> {
         let secure = if self.is_https() { "; Secure" } else { "" };
-        let name = self.cookie_name();
         let text = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
         let mut header = HeaderValue::try_from(text).map_err(Problem::internal)?;
         header.set_sensitive(true);

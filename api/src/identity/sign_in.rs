@@ -39,7 +39,7 @@ impl Identity {
         if let (Checked::Upgraded(better), Some(old)) = (&checked, &person.password) {
             credentials::upgrade(&self.db, person.id, old, better).await?;
         }
-        let opened = self.open(person.id, origin).await?;
+        let opened = self.open(person.id, None, origin).await?;
         Ok((person.id, opened))
     }
 
@@ -84,6 +84,35 @@ impl Identity {
         Ok(person)
     }
 
+    /// Whether the caller shows once more who they are: by their password, where they have one.
+    ///
+    /// # Errors
+    /// 403 where it is wrong, 429.
+    pub async fn is_shown(&self, caller: &Caller, password: Option<&str>, origin: &Origin) -> Result<bool, Problem> {
+        if let Some(password) = password {
+            return self.proved(caller, password, origin).await.map(|_| true);
+        }
+        let person = credentials::by_id(&self.db, caller.user).await?.ok_or_else(|| Problem::no("account"))?;
+        Ok(person.password.is_none())
+    }
+
+    /// Notes that an account was linked or unlinked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note_account(
+        &self,
+        action: &str,
+        user: UserId,
+        provider: &str,
+        who: Option<&str>,
+        origin: &Origin,
+    ) -> Result<(), Problem> {
+        let (address, detail) = (origin.address.to_string(), account_words(provider, who));
+        let entry = Entry { actor: Some(user), subject: Some(user), action, address: &address, detail: &detail };
+        Ok(audit::add(&self.db, &entry, self.clock.now()).await?)
+    }
+
     pub(super) async fn note(
         &self,
         action: &str,
@@ -95,4 +124,9 @@ impl Identity {
         let entry = Entry { actor, subject, action, address: &address, ..Entry::default() };
         Ok(audit::add(&self.db, &entry, self.clock.now()).await?)
     }
+}
+
+/// An account at a provider, as the audit log names it.
+pub(super) fn account_words(provider: &str, who: Option<&str>) -> String {
+    who.map_or_else(|| provider.to_owned(), |who| format!("{provider}: {who}"))
 }

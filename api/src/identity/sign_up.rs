@@ -128,7 +128,7 @@ impl Identity {
         let entry = Entry { actor, subject, action: "joined", address: &from, ..Entry::default() };
         let made = pending::settle(&self.db, &pending, &entry, now).await?;
         let user = made.ok_or_else(|| Problem::new(Kind::Conflict, "this address has an account already: sign in"))?;
-        let opened = self.open(user.id, origin).await?;
+        let opened = self.open(user.id, None, origin).await?;
         Ok((user, opened))
     }
 }

@@ -23,6 +23,17 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
+/// A body as it came, of any type; maybe none.
+#[derive(Clone, Debug)]
+pub struct Raw(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Bytes::from_request(request, state).await.map(Self).map_err(|e| unread(&e))
+    }
+}
+
 /// Reads JSON text.
 ///
 /// # Errors
@@ -48,6 +59,10 @@ pub fn read<T: serde::de::DeserializeOwned>(json: Value) -> Result<T, Problem> {
 /// # Errors
 /// 422 at the place where it is something else. `words`: what would be right, where the parser's own words could show a secret.
 pub fn typed<T: serde::de::DeserializeOwned>(value: &Value, words: Option<&str>) -> Result<T, Problem> {
+    if value.is_array() {
+        // Taken for a struct's members in their order, it would be a request that nobody described.
+        return Err(Problem::invalid(vec![Invalid::new("", "must be an object")]));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let place =

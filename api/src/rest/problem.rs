@@ -181,6 +181,11 @@ impl Problem {
         self
     }
 
+    /// What went wrong this time.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Its kind.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -21,7 +21,7 @@ pub fn accounts() -> Map<String, Value> {
     let account = json!({
         "id": text("Its id: what an AREA names as `account`"), "provider": text("Who issues its tokens"),
         "title": text("The provider, for people"), "who": maybe("Whose it is at the provider"),
-        "scopes": texts("What was granted"),
+        "scopes": texts("What was granted"), "signs_in": {"type": "boolean", "description": "Whether you sign in with it"},
         "state": {"enum": ["ok", "needs_reconnect"], "description": "`needs_reconnect`: link it again, it keeps its id"},
         "reason": maybe("Why it must be linked again"), "failing": maybe("Why the last refresh came to nothing"),
         "linked_at": time("When it was linked; null: a site on the same database did"),
@@ -38,6 +38,7 @@ pub fn accounts() -> Map<String, Value> {
             "name": text("The stable name"), "title": text("For people"),
             "kind": {"enum": ["oauth", "key"], "description": "`key`: its users paste a key"},
             "set_up": {"type": "boolean", "description": "Whether the operator has set it up"},
+            "signs_in": {"type": "boolean", "description": "Whether people can sign in with it"},
             "verified": {"type": "boolean", "description": "Whether a round trip against a real server of its kind is in our tests"},
         }))),
         "Connect": {"type": "object", "additionalProperties": false, "properties": {
@@ -45,6 +46,16 @@ pub fn accounts() -> Map<String, Value> {
             "for": texts("Actions and reactions, as `google.new_mail`: their scopes are asked for"),
             "return_to": text("Where the browser goes in the end: a path here, or a URL that the operator allows"),
         }},
+        "SignInWith": {"type": "object", "additionalProperties": false, "properties": {
+            "password": {"type": "string", "writeOnly": true, "description": "Yours, if you are signed in and want to sign in with the account from now on"},
+            "return_to": text("Where the browser goes in the end: a path here, or a URL that the operator allows"),
+        }},
+        "Arrived": object(json!({
+            "did": {"enum": ["signed_in", "signed_up", "linked"], "description": "`linked`: you were signed in, and may sign in with it from now on"},
+            "user": text("Your id"), "provider": text("The provider"), "who": maybe("Whose the account is there"),
+            "expires_at": time("When the session ends if it is not used; null: it is as it was"),
+        })),
+        "Called": {"oneOf": [{"$ref": "#/components/schemas/Connected"}, {"$ref": "#/components/schemas/Arrived"}]},
         "Connecting": object(json!({
             "id": text("The attempt"), "authorize_url": text("Where to send the browser"), "scopes": texts("What is asked for"),
             "expires_at": time("When it is too late"),

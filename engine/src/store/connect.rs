@@ -1,5 +1,5 @@
-//! Connect sessions: one attempt of a user to link an account, from the redirect to the callback. A row is used once, whatever came
-//! of it; what is secret in `data` is sealed by whoever writes it.
+//! Connect sessions: one attempt to link an account or to sign in with one, from the redirect to the callback. A row is used once,
+//! whatever came of it; what is secret in `data` is sealed by whoever writes it.
 
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -27,8 +27,8 @@ const PURGE: &str = "DELETE FROM connect_sessions WHERE id IN
 pub struct ConnectSession {
     /// Its id; the first half of the state.
     pub id: Uuid,
-    /// Who began it.
-    pub user_id: UserId,
+    /// Who began it; `None`: somebody who wants to sign in.
+    pub user_id: Option<UserId>,
     /// The provider's page that they were sent to.
     pub endpoint: String,
     /// What must be known when they come back, as JSON.

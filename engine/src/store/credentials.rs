@@ -231,7 +231,7 @@ mod tests {
     async fn a_reset_is_used_once_in_time_ends_every_session_and_a_newer_one_ends_it() {
         for t in databases().await {
             let ann = user(&t.db, "ann@b").await;
-            let new = NewSession { user: ann, token: "s", expires: at(900), agent: "", address: "" };
+            let new = NewSession { user: ann, token: "s", expires: at(900), agent: "", address: "", provider: None };
             sessions::open(&t.db, new, at(0)).await.unwrap();
             give(&t.db, &Purpose::Reset(ann), 1).await;
             give(&t.db, &Purpose::Reset(ann), 2).await;

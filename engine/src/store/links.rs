@@ -1,5 +1,5 @@
 //! Linking accounts to their owners, and unlinking them: what `next_auth_accounts`, `account_state` and `users.connect_data` say of
-//! a link changes together. Refreshing is in `accounts`.
+//! a link changes together. Refreshing is in `accounts`, signing in with an account in `arrivals`.
 
 use serde_json::{Value, json};
 use sqlx::FromRow;
@@ -10,25 +10,30 @@ use crate::ids::{AccountId, AreaId, UserId};
 use crate::{in_tx, on};
 
 const FIND: &str =
-    "SELECT a.id, a.\"userId\" AS user_id, a.refresh_token, s.state, s.reason, COALESCE(s.version, 0) AS version
+    "SELECT a.id, a.\"userId\" AS user_id, a.refresh_token, s.state, s.reason, COALESCE(s.version, 0) AS version,
+    COALESCE(s.signs_in, FALSE) AS signs_in, s.linked_at
     FROM next_auth_accounts a LEFT JOIN account_state s ON s.account_id = a.id
     WHERE a.provider = $1 AND a.\"providerAccountId\" = $2";
-const ADD: &str = "INSERT INTO next_auth_accounts (id, \"userId\", type, provider, \"providerAccountId\", access_token,
+pub(super) const ADD: &str =
+    "INSERT INTO next_auth_accounts (id, \"userId\", type, provider, \"providerAccountId\", access_token,
     refresh_token, expires_at, token_type, scope, id_token) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT DO NOTHING";
 const RENEW: &str =
     "UPDATE next_auth_accounts SET access_token = $3, refresh_token = COALESCE($4, refresh_token), expires_at = $5,
     token_type = $6, scope = $7, id_token = $8 WHERE id = $1 AND \"userId\" = $2";
-const STATE: &str = "INSERT INTO account_state (account_id, provider, part, who, version, linked_at, refresh_at, ends_at)
-    VALUES ($1, $2, $3, $4, 1, $5, $6, $7)
+pub(super) const STATE: &str = "INSERT INTO account_state (account_id, provider, part, who, version, linked_at, refresh_at, ends_at,
+    signs_in) VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8)
     ON CONFLICT (account_id) DO UPDATE SET state = 'ok', reason = NULL, who = excluded.who, version = account_state.version + 1,
     linked_at = excluded.linked_at, refreshed_at = NULL, refresh_at = excluded.refresh_at, ends_at = excluded.ends_at, failures = 0,
     failing = NULL, not_before = NULL, claim_node = NULL, in_doubt = FALSE, lost_at = NULL, told_at = NULL, warned_at = NULL";
 /// Locks the user's row too: what is read is still so when it is written.
-const CONNECTED: &str = "UPDATE users SET connect_data = connect_data WHERE id = $1 RETURNING connect_data";
-const CONNECT: &str = "UPDATE users SET connect_data = $2 WHERE id = $1";
+pub(super) const CONNECTED: &str = "UPDATE users SET connect_data = connect_data WHERE id = $1 RETURNING connect_data";
+pub(super) const CONNECT: &str = "UPDATE users SET connect_data = $2 WHERE id = $1";
+/// The seed's word for whoever signs in with Google.
+pub(super) const GOOGLE: &str = "UPDATE users SET is_google_authed = EXISTS (SELECT 1 FROM next_auth_accounts a
+    JOIN account_state s ON s.account_id = a.id AND s.signs_in WHERE a.\"userId\" = users.id AND a.provider = 'google') WHERE id = $1";
 const LIST: &str = "SELECT a.id, a.provider, a.scope, s.who, COALESCE(s.state, 'ok') AS state, s.reason, s.failing, s.linked_at,
-    s.refreshed_at, s.refresh_at, s.ends_at, a.expires_at FROM next_auth_accounts a LEFT JOIN account_state s ON s.account_id = a.id
+    s.refreshed_at, s.refresh_at, s.ends_at, a.expires_at, COALESCE(s.signs_in, FALSE) AS signs_in FROM next_auth_accounts a LEFT JOIN account_state s ON s.account_id = a.id
     WHERE a.\"userId\" = $1 ORDER BY a.id";
 const AREAS: &str = "SELECT x.account_id, r.id, r.name, r.state FROM area_accounts x JOIN areas r ON r.no = x.area_no
     WHERE r.user_id = $1 ORDER BY r.no";
@@ -51,6 +56,10 @@ pub struct Known {
     pub reason: Option<String>,
     /// Grows with every new token.
     pub version: i64,
+    /// Whether its owner chose to sign in with it.
+    pub signs_in: bool,
+    /// When it was linked here; `None`: an Auth.js site did.
+    pub linked_at: Option<Micros>,
 }
 
 /// What a link writes. Tokens are sealed, unless the operator wants them plain.
@@ -68,8 +77,8 @@ pub struct Link<'a> {
     pub provider_account: &'a str,
     /// Its name to people.
     pub who: Option<&'a str>,
-    /// The access token, or the key.
-    pub access_token: String,
+    /// The access token, or the key; `None`: it is there for signing in alone.
+    pub access_token: Option<String>,
     /// `None`: the one that is stored stays.
     pub refresh_token: Option<String>,
     /// Unix seconds.
@@ -86,6 +95,8 @@ pub struct Link<'a> {
     pub refresh_at: Option<Micros>,
     /// The known end of its life.
     pub ends_at: Option<Micros>,
+    /// Whether its owner signs in with it. An account that is known stays what it is.
+    pub signs_in: bool,
 }
 
 /// A linked account as its owner sees it.
@@ -115,6 +126,8 @@ pub struct Linked {
     pub ends_at: Option<Micros>,
     /// When the access token ends, Unix seconds.
     pub expires_at: Option<i64>,
+    /// Whether its owner signs in with it.
+    pub signs_in: bool,
 }
 
 /// An AREA that needs an account.
@@ -135,32 +148,58 @@ pub async fn find(db: &Db, provider: &str, provider_account: &str) -> sqlx::Resu
     on!(db, pool => sqlx::query_as(FIND).bind(provider).bind(provider_account).fetch_optional(pool).await)
 }
 
+/// Adds an account within the transaction `$tx`; false where it is known.
+macro_rules! add_account {
+    ($tx:ident, $new:expr) => {{
+        let new: &$crate::store::links::Link<'_> = $new;
+        let add = sqlx::query($crate::store::links::ADD).bind(new.id).bind(new.user).bind(new.kind).bind(new.provider);
+        let add = add.bind(new.provider_account).bind(&new.access_token).bind(&new.refresh_token);
+        let add = add.bind(new.expires_at).bind("bearer").bind(&new.scope).bind(&new.id_token);
+        add.execute(&mut *$tx).await?.rows_affected() == 1
+    }};
+}
+
+/// Writes what is known of a link beside its tokens, within the transaction `$tx`.
+macro_rules! note_link {
+    ($tx:ident, $new:expr) => {{
+        let new: &$crate::store::links::Link<'_> = $new;
+        let state =
+            sqlx::query($crate::store::links::STATE).bind(new.id).bind(new.provider).bind(new.part).bind(new.who);
+        let state = state.bind(new.at).bind(new.refresh_at).bind(new.ends_at).bind(new.signs_in);
+        state.execute(&mut *$tx).await?;
+        $crate::store::links::note_connected!($tx, new.user, new.provider, new.id, new.who, new.at);
+    }};
+}
+
+/// Writes a link into its owner's `connect_data`, within the transaction `$tx`.
+macro_rules! note_connected {
+    ($tx:ident, $user:expr, $provider:expr, $account:expr, $who:expr, $at:expr) => {{
+        use $crate::store::links;
+        let stored = sqlx::query_scalar(links::CONNECTED).bind($user).fetch_optional(&mut *$tx).await?;
+        let mut data = links::connected(stored);
+        let linked_at = $crate::clock::from_micros($at);
+        data[$provider] = serde_json::json!({ "account": $account, "who": $who, "linked_at": linked_at });
+        sqlx::query(links::CONNECT).bind($user).bind(data.to_string()).execute(&mut *$tx).await?;
+    }};
+}
+
+pub(super) use {add_account, note_connected, note_link};
+
 /// Links. False: the account is somebody else's, or was linked under another id meanwhile.
 pub async fn link(db: &Db, new: &Link<'_>, known: bool) -> sqlx::Result<bool> {
     in_tx!(db, tx => {
         let wrote = match known {
             true => {
                 let renew = sqlx::query(RENEW).bind(new.id).bind(new.user).bind(&new.access_token).bind(&new.refresh_token);
-                renew.bind(new.expires_at).bind("bearer").bind(&new.scope).bind(&new.id_token).execute(&mut *tx).await?
-                    .rows_affected()
+                let renew = renew.bind(new.expires_at).bind("bearer").bind(&new.scope).bind(&new.id_token);
+                renew.execute(&mut *tx).await?.rows_affected() == 1
             }
-            false => {
-                let add = sqlx::query(ADD).bind(new.id).bind(new.user).bind(new.kind).bind(new.provider);
-                let add = add.bind(new.provider_account).bind(&new.access_token).bind(&new.refresh_token);
-                add.bind(new.expires_at).bind("bearer").bind(&new.scope).bind(&new.id_token).execute(&mut *tx).await?
-                    .rows_affected()
-            }
+            false => add_account!(tx, new),
         };
-        if wrote == 0 {
-            return Ok(false);
+        if wrote {
+            note_link!(tx, new);
         }
-        let state = sqlx::query(STATE).bind(new.id).bind(new.provider).bind(new.part).bind(new.who).bind(new.at);
-        state.bind(new.refresh_at).bind(new.ends_at).execute(&mut *tx).await?;
-        let stored: Option<String> = sqlx::query_scalar(CONNECTED).bind(new.user).fetch_optional(&mut *tx).await?;
-        let mut data = connected(stored);
-        data[new.provider] = json!({ "account": new.id, "who": new.who, "linked_at": crate::clock::from_micros(new.at) });
-        sqlx::query(CONNECT).bind(new.user).bind(data.to_string()).execute(&mut *tx).await?;
-        Ok(true)
+        Ok(wrote)
     })
 }
 
@@ -191,11 +230,12 @@ pub async fn remove(db: &Db, user: UserId, id: AccountId) -> sqlx::Result<bool> 
             all.retain(|_, of| of["account"] != json!(id));
         }
         sqlx::query(CONNECT).bind(user).bind(data.to_string()).execute(&mut *tx).await?;
+        sqlx::query(GOOGLE).bind(user).execute(&mut *tx).await?;
         Ok(true)
     })
 }
 
-fn connected(stored: Option<String>) -> Value {
+pub(super) fn connected(stored: Option<String>) -> Value {
     let data = stored.and_then(|text| serde_json::from_str(&text).ok()).filter(Value::is_object);
     data.unwrap_or_else(|| json!({}))
 }
@@ -221,7 +261,7 @@ mod tests {
             provider: "acme",
             provider_account,
             who: Some("ann"),
-            access_token: "access".to_owned(),
+            access_token: Some("access".to_owned()),
             refresh_token: Some("refresh".to_owned()),
             expires_at: Some(1_800_000_060),
             scope: "read".to_owned(),
@@ -230,6 +270,7 @@ mod tests {
             at: AT,
             refresh_at: Some(AT + 1),
             ends_at: None,
+            signs_in: false,
         }
     }
 

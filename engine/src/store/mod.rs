@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod areas;
+pub mod arrivals;
 pub mod audit;
 pub mod batch;
 pub mod connect;

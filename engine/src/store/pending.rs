@@ -29,7 +29,7 @@ const NEWEST: &str = "SELECT id, email, password, name, info FROM pending_users
 const AGAIN: &str = "UPDATE pending_users SET tries = 0, token = $2, expires_at = $3, updated_at = $4 WHERE id = $1";
 const TAKE: &str = "DELETE FROM pending_users WHERE id = $1";
 const INFO: &str = "UPDATE users SET info = $2 WHERE id = $1";
-const DONE: &str = "DELETE FROM pending_users WHERE email = $1";
+pub(super) const DONE: &str = "DELETE FROM pending_users WHERE email = $1";
 const PURGE: &str = "DELETE FROM pending_users WHERE expires_at < $1";
 
 /// Somebody who signs up.

@@ -420,7 +420,8 @@ mod tests {
             assert_eq!(page(&t.db, None, Some("A_"), 10).await.unwrap(), std::slice::from_ref(&a), "{}", t.label);
             let (_, token) = tokens::create(&t.db, a.id, &tokens::NewToken::default(), now()).await.unwrap();
             let expires = now() + std::time::Duration::from_secs(60);
-            let session = sessions::NewSession { user: a.id, token: "s", expires, agent: "", address: "" };
+            let session =
+                sessions::NewSession { user: a.id, token: "s", expires, agent: "", address: "", provider: None };
             sessions::open(&t.db, session, now()).await.unwrap();
             let opens = async || {
                 let token = tokens::caller_by_token(&t.db, &tokens::hash(token.expose()), now()).await.unwrap();

@@ -48,6 +48,8 @@ pub struct NewSession<'a> {
     pub agent: &'a str,
     /// Where it was opened from.
     pub address: &'a str,
+    /// By an account at which provider; `None`: by a password.
+    pub provider: Option<&'a str>,
 }
 
 /// A session that is open.
@@ -103,12 +105,13 @@ pub fn stored(token: &str) -> String {
 /// Opens a session and notes the sign-in.
 pub async fn open(db: &Db, new: NewSession<'_>, now: DateTime<Utc>) -> sqlx::Result<Uuid> {
     let (id, stored) = (Uuid::now_v7(), stored(new.token));
+    let detail = new.provider.map(|provider| format!("by {provider}: {}", new.agent));
     let entry = Entry {
         actor: Some(new.user),
         subject: Some(new.user),
         action: "signed_in",
         address: new.address,
-        detail: new.agent,
+        detail: detail.as_deref().unwrap_or(new.agent),
     };
     in_tx!(db, tx => {
         sqlx::query(ADD).bind(id).bind(new.expires).bind(&stored).bind(new.user).execute(&mut *tx).await?;
@@ -183,7 +186,14 @@ mod tests {
     }
 
     fn new(user: UserId, token: &str) -> NewSession<'_> {
-        NewSession { user, token, expires: now() + Duration::from_secs(60), agent: "curl", address: "192.0.2.1" }
+        NewSession {
+            user,
+            token,
+            expires: now() + Duration::from_secs(60),
+            agent: "curl",
+            address: "192.0.2.1",
+            provider: None,
+        }
     }
 
     #[tokio::test]

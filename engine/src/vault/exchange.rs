@@ -97,6 +97,8 @@ pub struct Consent<'a> {
     pub verifier: Option<&'a Secret>,
     /// What an id token must repeat.
     pub nonce: Option<&'a str>,
+    /// More parameters.
+    pub params: &'a BTreeMap<String, String>,
 }
 
 type Oauth2Client = oauth2::Client<
@@ -149,7 +151,7 @@ impl Asked<'_> {
         if let Some(nonce) = ask.nonce {
             request = request.add_extra_param("nonce", nonce.to_owned());
         }
-        for (name, value) in &self.oauth.params {
+        for (name, value) in ask.params {
             request = request.add_extra_param(name.clone(), value.clone());
         }
         request.url().0

@@ -61,13 +61,11 @@ pub(super) async fn refresh(vault: &Vault, account: AccountId, unwanted: i64) ->
         let token = match vault.open(account, "refresh_token", row.refresh_token.as_deref())? {
             Some(token) => token,
             None => {
-                return Err(lose(
-                    vault,
-                    &row,
-                    None,
-                    "its token is no longer good, and there is none to refresh it with",
-                )
-                .await);
+                let why = match &row.access_token {
+                    Some(_) => "its token is no longer good, and there is none to refresh it with",
+                    None => "it was linked for signing in alone: link it for AREAs too, it keeps its id",
+                };
+                return Err(lose(vault, &row, None, why).await);
             }
         };
         know(vault, &row).await?;

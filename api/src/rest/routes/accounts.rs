@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::connect;
 use crate::rest::App;
-use crate::rest::auth::Known;
+use crate::rest::auth::{From, Known};
 use crate::rest::body::{self, JsonBody};
 use crate::rest::problem::Problem;
 use crate::rest::query::PathVars;
@@ -54,6 +54,7 @@ pub async fn list(State(app): State<Arc<App>>, Known(caller): Known) -> Result<J
 pub async fn create(
     State(app): State<Arc<App>>,
     Known(caller): Known,
+    From(from): From,
     JsonBody(json): JsonBody,
 ) -> Result<Response, Problem> {
     let words = "an account is {\"provider\": …, \"key\": …, \"who\": …}, each a text";
@@ -71,6 +72,7 @@ pub async fn create(
         return Err(Problem::invalid(wrong));
     }
     let linked = app.engine.vault.link_key(caller.user, &keyed.provider, &keyed.key, keyed.who.as_deref()).await?;
+    app.identity.note_account("linked", caller.user, &linked.provider, linked.who.as_deref(), &from).await?;
     let resumed = connect::resume(&app, caller.user, &linked.stopped).await;
     let place = HeaderValue::try_from(format!("/v1/accounts/{}", linked.account)).map_err(Problem::internal)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(connect::view(&linked, &resumed))).into_response())
@@ -91,10 +93,18 @@ pub async fn get(State(app): State<Arc<App>>, Known(caller): Known, path: PathVa
     params(("id" = String, Path, description = "The account's id")),
     responses((status = 200, description = "What it did", body = ref("#/components/schemas/Unlinked"))),
     security(("token" = [])))]
-pub async fn delete(State(app): State<Arc<App>>, Known(caller): Known, path: PathVars) -> Result<Json<Value>, Problem> {
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Known(caller): Known,
+    From(from): From,
+    path: PathVars,
+) -> Result<Json<Value>, Problem> {
     let id: AccountId = path.parsed("id", "account")?;
+    let known = links::list(&app.desk.db, caller.user).await?.into_iter().find(|account| account.id == id);
+    let known = known.ok_or_else(|| Problem::no("account"))?;
     let using = links::areas(&app.desk.db, caller.user).await?;
     let unlinked = app.engine.vault.unlink(caller.user, id).await?.ok_or_else(|| Problem::no("account"))?;
+    app.identity.note_account("unlinked", caller.user, &known.provider, known.who.as_deref(), &from).await?;
     let paused: Vec<Value> = using.iter().filter(|u| u.account_id == id && u.state == "active").map(area).collect();
     let (revoked, why) = match unlinked.revoked {
         Some(Ok(())) => (true, None),
@@ -144,6 +154,7 @@ fn view(app: &App, account: &Linked, using: &[Using]) -> Value {
         "title": provider.map_or(account.provider.as_str(), |provider| provider.title.as_str()),
         "who": account.who,
         "scopes": scopes,
+        "signs_in": account.signs_in,
         "state": account.state,
         "reason": account.reason,
         "failing": account.failing,

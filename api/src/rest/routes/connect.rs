@@ -1,26 +1,28 @@
 //! `/v1/connect/{provider}`: linking an account by OAuth, from the request to the provider's answer. A browser is answered with a
-//! page, a program with JSON.
+//! page, a program with JSON. The callback takes sign-ins too, which `arrive` begins: a provider knows one redirect address.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use engine::clock::from_micros;
 use engine::ids::{AreaId, UserId};
 use engine::port::Invalid;
-use engine::vault::connect::{Begin, Callback, Called, ConnectError, Linked};
+use engine::vault::connect::{Begin, Callback, Called, ConnectError, Linked, NotCalled};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
+use super::arrive;
+use crate::identity::Origin;
+use crate::identity::caller::Proof;
 use crate::identity::rights::Need;
 use crate::rest::App;
 use crate::rest::auth::{From, Known};
-use crate::rest::body;
+use crate::rest::body::{self, Raw};
 use crate::rest::page::{self, Button, Notice};
 use crate::rest::problem::{Kind, Problem};
 use crate::rest::query::{PathVars, Query};
@@ -52,7 +54,8 @@ pub async fn providers(State(app): State<Arc<App>>) -> Json<Value> {
     let one = |provider: &engine::vault::Provider| {
         json!({
             "name": provider.name, "title": provider.title, "kind": if provider.oauth.is_some() { "oauth" } else { "key" },
-            "set_up": provider.oauth.is_none() || provider.client().is_some(), "verified": provider.verified,
+            "set_up": provider.oauth.is_none() || provider.client().is_some(), "signs_in": provider.signs_in().is_some(),
+            "verified": provider.verified,
         })
     };
     let mut all: Vec<_> = app.engine.vault.providers().collect();
@@ -73,7 +76,7 @@ pub async fn begin(
     State(app): State<Arc<App>>,
     Known(caller): Known,
     path: PathVars,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let provider = path.text("provider");
     let wanted = read(&body)?;
@@ -130,14 +133,19 @@ fn of_use(app: &App, provider: &str, name: &str) -> Result<&'static [&'static st
     action.or_else(|| service.reactions.iter().find(|r| r.name == part).map(|r| r.scopes)).ok_or_else(unknown)
 }
 
-fn callback_url(app: &App, provider: &str) -> Result<Url, Problem> {
+/// The one redirect address that is registered at a provider.
+///
+/// # Errors
+/// A provider's name that is none.
+pub fn callback_url(app: &App, provider: &str) -> Result<Url, Problem> {
     let base = app.public_url.as_str().trim_end_matches('/');
     Url::parse(&format!("{base}/v1/connect/{provider}/callback")).map_err(Problem::internal)
 }
 
 /// Where a provider sends the browser back.
 ///
-/// Links the account where the one who began is signed in. In another browser nothing is linked until they sign in there and confirm.
+/// Links the account where the one who began is signed in. In another browser nothing is linked until they sign in there and confirm. A
+/// sign-in (`/v1/auth/{provider}`) ends here too: with a session in a cookie.
 #[utoipa::path(get, path = "/v1/connect/{provider}/callback", tag = "Accounts", operation_id = "connectCallback",
     params(("provider" = String, Path, description = "The provider"),
         ("state" = String, Query, description = "What the browser took along"),
@@ -146,7 +154,8 @@ fn callback_url(app: &App, provider: &str) -> Result<Url, Problem> {
         ("error_description" = Option<String>, Query, description = "The same in words"),
         ("iss" = Option<String>, Query, description = "Who the provider is (RFC 9207)")),
     responses(
-        (status = 200, description = "The account is linked", body = ref("#/components/schemas/Connected")),
+        (status = 200, description = "The account is linked, or you are signed in", body = ref("#/components/schemas/Called")),
+        (status = 201, description = "You are new, and signed in", body = ref("#/components/schemas/Arrived")),
         (status = 202, description = "To be confirmed", body = ref("#/components/schemas/Unconfirmed")),
         (status = 303, description = "The account is linked, and the browser goes where it wanted to")),
     security((), ("token" = [])))]
@@ -159,8 +168,10 @@ pub async fn callback(
 ) -> Result<Response, Problem> {
     let caller = match app.identity.caller(&headers, &from).await {
         Err(problem) if problem.kind() == Kind::Unauthorized => None,
-        other => other?.filter(|caller| Need::Link.check(caller).is_ok()),
+        other => other?,
     };
+    let visitor = caller.clone().filter(|caller| matches!(caller.proof, Proof::Cookie(_)));
+    let links = caller.filter(|caller| Need::Link.check(caller).is_ok());
     let came = Callback {
         provider: path.text("provider"),
         state: query.text("state"),
@@ -168,17 +179,23 @@ pub async fn callback(
         error: query.text("error"),
         description: query.text("error_description"),
         iss: query.text("iss"),
-        user: caller.map(|caller| caller.user),
+        user: links.map(|caller| caller.user),
+        visitor: visitor.as_ref().map(|caller| caller.user),
+        browser: app.identity.began(&headers),
     };
     let called = app.engine.vault.callback(&came).await;
     let wants_page = page::is_wanted(&headers);
     Ok(match called {
-        Ok(Called::Linked(linked)) => told(&app, linked, wants_page).await,
+        Ok(Called::Linked(linked)) => told(&app, linked, &from, wants_page).await?,
+        Ok(Called::Arrived(arrived)) => arrive::arrived(&app, &arrived, visitor.as_ref(), &from, &headers).await,
         Ok(Called::Confirm { token, who }) => {
             let provider = path.text("provider");
             confirm_first(&app, provider, token.expose(), who.as_deref(), wants_page)
         }
-        Err((error, return_to)) => refused(error, return_to.as_deref(), wants_page),
+        Err(NotCalled { error, return_to, sign_in: true }) => {
+            arrive::not_signed_in(error.into(), return_to.as_deref(), wants_page)
+        }
+        Err(NotCalled { error, return_to, .. }) => refused(error, return_to.as_deref(), wants_page),
     })
 }
 
@@ -191,8 +208,9 @@ pub async fn callback(
 pub async fn confirm(
     State(app): State<Arc<App>>,
     Known(caller): Known,
+    From(from): From,
     headers: HeaderMap,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<Response, Problem> {
     let wants_page = page::is_wanted(&headers);
     let form = form_urlencoded::parse(&body).find(|(name, _)| name == "confirm").map(|(_, value)| value.into_owned());
@@ -206,19 +224,20 @@ pub async fn confirm(
         }
     };
     match app.engine.vault.confirm(caller.user, &token).await {
-        Ok(linked) => Ok(told(&app, linked, wants_page).await),
+        Ok(linked) => told(&app, linked, &from, wants_page).await,
         Err(error) => Ok(refused(error, None, wants_page)),
     }
 }
 
 /// The account is linked: what had stopped without it goes on, and the user goes where they wanted to.
-async fn told(app: &App, linked: Linked, wants_page: bool) -> Response {
+async fn told(app: &App, linked: Linked, from: &Origin, wants_page: bool) -> Result<Response, Problem> {
+    app.identity.note_account("linked", linked.user, &linked.provider, linked.who.as_deref(), from).await?;
     let resumed = resume(app, linked.user, &linked.stopped).await;
     if let Some(to) = linked.return_to.as_deref().and_then(|to| Url::parse(to).ok()) {
-        return returned(to, &[("provider", &linked.provider), ("account", &linked.account.to_string())]);
+        return Ok(returned(to, &[("provider", &linked.provider), ("account", &linked.account.to_string())]));
     }
     if !wants_page {
-        return Json(view(&linked, &resumed)).into_response();
+        return Ok(Json(view(&linked, &resumed)).into_response());
     }
     let who = linked.who.as_deref().unwrap_or("the account");
     let mut says = vec![format!("{who} is linked. You may close this page.")];
@@ -227,7 +246,7 @@ async fn told(app: &App, linked: Linked, wants_page: bool) -> Response {
         says.push(format!("Not granted: {missing}. What needs it will say so; link the account again to grant it."));
     }
     let title = format!("Linked: {}", linked.provider);
-    Notice { title: &title, says, button: None }.answer(StatusCode::OK)
+    Ok(Notice { title: &title, says, button: None }.answer(StatusCode::OK))
 }
 
 /// A link as it is shown.
@@ -273,16 +292,19 @@ fn confirm_first(app: &App, provider: &str, token: &str, who: Option<&str>, want
 }
 
 fn refused(error: ConnectError, return_to: Option<&str>, wants_page: bool) -> Response {
-    if let Some(to) = return_to.and_then(|to| Url::parse(to).ok()).filter(|_| wants_page) {
-        return returned(to, &[("error", &error.to_string())]);
+    told_why("Nothing was linked", error.into(), return_to, wants_page)
+}
+
+/// Why something did not happen: to a browser as a page or where it wanted to go, to a program as a problem.
+pub fn told_why(title: &str, problem: Problem, return_to: Option<&str>, wants_page: bool) -> Response {
+    if !wants_page {
+        return problem.into_response();
     }
-    let says = error.to_string();
-    let problem = Problem::from(error);
-    match wants_page {
-        true => Notice { title: "Nothing was linked", says: vec![format!("{}.", sentence(&says))], button: None }
-            .answer(problem.kind().says().0),
-        false => problem.into_response(),
+    if let Some(to) = return_to.and_then(|to| Url::parse(to).ok()) {
+        return returned(to, &[("error", problem.detail())]);
     }
+    let says = vec![format!("{}.", sentence(problem.detail()))];
+    Notice { title, says, button: None }.answer(problem.kind().says().0)
 }
 
 fn sentence(words: &str) -> String {
@@ -300,13 +322,15 @@ impl std::convert::From<ConnectError> for Problem {
         use ConnectError as E;
         let words = error.to_string();
         match error {
-            E::NoProvider(_) => Self::new(Kind::NotFound, format!("{words}: /v1/providers lists them")),
+            E::NoSignIn(_) | E::NoProvider(_) => {
+                Self::new(Kind::NotFound, format!("{words}: /v1/providers lists them"))
+            }
             E::IsKeyed(_) | E::IsNotKeyed(_) | E::NotSetUp(_) | E::Redirect(_) => Self::new(Kind::Conflict, words),
             E::TooMany => Self::new(Kind::TooMany, words),
             E::Unknown | E::MixedUp | E::Refused(_) => Self::new(Kind::Malformed, words),
             E::Expired => Self::new(Kind::Gone, words),
             E::Used | E::Taken(_) => Self::new(Kind::Conflict, words),
-            E::Foreign | E::Denied(_) => Self::new(Kind::Forbidden, words),
+            E::Foreign | E::OtherBrowser | E::Denied(_) => Self::new(Kind::Forbidden, words),
             E::Away(_) => Self::new(Kind::Unavailable, words),
             E::Database => Self::unavailable(),
             E::Internal(why) => Self::internal(why),

@@ -4,6 +4,7 @@ pub mod about;
 pub mod accounts;
 pub mod admin;
 pub mod areas;
+pub mod arrive;
 pub mod avatars;
 pub mod connect;
 pub mod events;
@@ -59,6 +60,7 @@ pub fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sign_in::verify))
         .routes(routes!(sign_in::first))
         .routes(routes!(sign_in::login))
+        .routes(routes!(arrive::begin, arrive::go))
         .routes(routes!(sign_in::logout))
         .routes(routes!(sign_in::everywhere))
         .routes(routes!(sign_in::forgot))

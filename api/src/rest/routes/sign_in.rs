@@ -136,7 +136,7 @@ pub async fn login(
 }
 
 /// A page of another site signs nobody in here: its visitor would work in somebody else's account unawares.
-fn refuse_foreign(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+pub fn refuse_foreign(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     match is_foreign(headers, &app.identity.public) {
         true => Err(Problem::new(Kind::Forbidden, "a page of another site may not sign you in")),
         false => Ok(()),

@@ -1,6 +1,9 @@
 //! People: signing up and in, what each role may do, what strangers may try.
 
 mod administered;
+mod arrivals;
+mod idp;
+mod impostors;
 mod journey;
 mod post;
 mod sites;

@@ -148,7 +148,7 @@ async fn a_page_of_another_site_does_nothing_with_a_cookie_and_signs_nobody_in()
 }
 
 /// Text that somebody who means ill may send.
-fn hostile() -> impl Strategy<Value = String> {
+pub fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
         "[ -~]{0,80}",
@@ -161,7 +161,8 @@ fn hostile() -> impl Strategy<Value = String> {
     ]
 }
 
-fn check(answer: &Said, what: &str) {
+/// Fails unless the answer is a problem, and not our own mistake.
+pub fn check(answer: &Said, what: &str) {
     assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
     let body = answer.json();
     assert_eq!(answer.header("content-type"), "application/problem+json", "{what}");

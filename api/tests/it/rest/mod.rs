@@ -22,7 +22,7 @@ use engine::node::{Engine, Parts, Wakes};
 use engine::store::people::{self, NewUser, Role};
 use engine::store::tokens::{self, NewToken, Scopes};
 use engine::testkit::{TestDb, databases};
-use engine::vault::KeyRing;
+use engine::vault::{KeyRing, Provider};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -110,19 +110,24 @@ impl Api {
 
     /// One on the embedded database.
     pub async fn one() -> Self {
-        Self::over(engine::testkit::sqlite().await, settings()).await
+        Self::over(engine::testkit::sqlite().await, settings(), Vec::new()).await
     }
 
     /// One on every engine there is, set up like this.
     pub async fn all_set(settings: Settings) -> Vec<Self> {
+        Self::all_with(settings, Vec::new()).await
+    }
+
+    /// The same, with these providers.
+    pub async fn all_with(settings: Settings, providers: Vec<Provider>) -> Vec<Self> {
         let mut all = Vec::new();
         for test in databases().await {
-            all.push(Self::over(test, settings.clone()).await);
+            all.push(Self::over(test, settings.clone(), providers.clone()).await);
         }
         all
     }
 
-    async fn over(test: TestDb, settings: Settings) -> Self {
+    async fn over(test: TestDb, settings: Settings, providers: Vec<Provider>) -> Self {
         let clock = Clock::manual(from_micros(START));
         let parts = Parts {
             db: test.db.clone(),
@@ -131,7 +136,7 @@ impl Api {
             ring: KeyRing::generate().unwrap(),
             http: Http::new(NetConfig::default()).unwrap(),
             limits: Default::default(),
-            providers: Vec::new(),
+            providers,
             vault: Default::default(),
             name: "test".into(),
             url: None,

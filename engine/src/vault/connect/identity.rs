@@ -23,8 +23,17 @@ pub struct Identity {
     pub id: String,
     /// Its name to people.
     pub who: Option<String>,
-    /// The claims of an id token whose signature was verified.
-    pub verified: Option<Value>,
+}
+
+/// Who somebody is who signs in: what a verified id token says, and what the provider's userinfo says of the same `sub`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proved {
+    /// Who the account is.
+    pub account: Identity,
+    /// Its address, and whether the provider says that it proved it.
+    pub email: Option<(String, bool)>,
+    /// What its owner is called.
+    pub name: Option<String>,
 }
 
 /// Asks who `tokens` belong to. What is signed with a key that only the provider has is verified; where it signs with a secret that
@@ -37,13 +46,7 @@ pub async fn of(asked: &Asked<'_>, tokens: &Tokens, nonce: &str) -> Result<Ident
         (Some(token), Some(_)) if is_asymmetric(token) => Some(verified(asked, token, nonce).await?),
         _ => None,
     };
-    let info = match &asked.oauth.userinfo_url {
-        Some(url) => {
-            let call = Call::new(http::Method::GET, url.clone()).bearer(&tokens.access).map_err(|e| e.to_string())?;
-            Some(get(asked, call).await?)
-        }
-        None => None,
-    };
+    let info = info(asked, tokens).await?;
     if let (Some(claims), Some(info)) = (&claims, &info) {
         let (sub, other) = (claims.get("sub"), info.get("sub"));
         if other.is_some() && sub != other {
@@ -53,7 +56,40 @@ pub async fn of(asked: &Asked<'_>, tokens: &Tokens, nonce: &str) -> Result<Ident
     let said = info.as_ref().or(claims.as_ref()).unwrap_or(&tokens.rest);
     let id = id(asked.oauth, said).or_else(|| claims.as_ref().and_then(|claims| id(asked.oauth, claims)));
     let id = id.ok_or_else(|| format!("the provider did not say who it is at {}", asked.oauth.id.join(", ")))?;
-    Ok(Identity { id, who: who(asked.oauth, said), verified: claims })
+    Ok(Identity { id, who: who(asked.oauth, said) })
+}
+
+/// The same for somebody who signs in: a verified id token is needed, and nothing but it says who they are. Userinfo of the same
+/// `sub` adds what the token leaves out.
+///
+/// # Errors
+/// One sentence.
+pub async fn proved(asked: &Asked<'_>, tokens: &Tokens, nonce: &str) -> Result<Proved, String> {
+    let token = tokens.id_token.as_ref().ok_or("the provider gave no id token")?;
+    if !is_asymmetric(token) {
+        return Err("the provider's id token is not signed with a key that only the provider has".to_owned());
+    }
+    let claims = verified(asked, token, nonce).await?;
+    let info = info(asked, tokens).await?.unwrap_or_else(|| claims.clone());
+    if claims.get("sub").is_none_or(|sub| Some(sub) != info.get("sub")) {
+        return Err("the provider's userinfo names another account than its id token".to_owned());
+    }
+    let id = id(asked.oauth, &info).or_else(|| id(asked.oauth, &claims));
+    let id = id.ok_or_else(|| format!("the provider did not say who it is at {}", asked.oauth.id.join(", ")))?;
+    let email = [&claims, &info].into_iter().find_map(|said| Some((word(said.get("email"))?, is_verified(said))));
+    let name = [&claims, &info].into_iter().find_map(|said| word(said.get("name")));
+    Ok(Proved { account: Identity { id, who: who(asked.oauth, &info) }, email, name })
+}
+
+/// Whether the provider says that it proved the address. Some write it as text.
+fn is_verified(said: &Value) -> bool {
+    said.get("email_verified").is_some_and(|verified| *verified == Value::Bool(true) || *verified == "true")
+}
+
+async fn info(asked: &Asked<'_>, tokens: &Tokens) -> Result<Option<Value>, String> {
+    let Some(url) = &asked.oauth.userinfo_url else { return Ok(None) };
+    let call = Call::new(http::Method::GET, url.clone()).bearer(&tokens.access).map_err(|e| e.to_string())?;
+    get(asked, call).await.map(Some)
 }
 
 async fn get(asked: &Asked<'_>, call: Call) -> Result<Value, String> {

@@ -119,7 +119,7 @@ impl Vault {
                 provider: new.provider,
                 provider_account: new.provider_account,
                 who: new.who,
-                access_token: close("access_token", new.access),
+                access_token: Some(close("access_token", new.access)),
                 refresh_token: new.refresh.map(|token| close("refresh_token", token)),
                 expires_at: new.dies_at.map(|at| at / 1_000_000),
                 scope: new.scope.clone(),
@@ -128,6 +128,7 @@ impl Vault {
                 at: new.at,
                 refresh_at: life::refresh_at(new.dies_at, new.at, id, version),
                 ends_at: new.ends_at,
+                signs_in: false,
             };
             if links::link(db, &link, known.is_some()).await? {
                 self.forget(id);

@@ -1,13 +1,17 @@
-//! Linking an account: `begin` sends a user to the provider, `callback` takes what they bring back, and where that browser is
+//! Linking an account: `connect` sends a user to the provider, `callback` takes what they bring back, and where that browser is
 //! signed in as nobody, `confirm` waits for who began it. `session` is what is remembered in between, `identity` who the account
-//! is, `keep` what becomes of it afterwards. No token leaves here.
+//! is, `keep` what becomes of it afterwards. `arrive` is signing in with an account: it goes the same way, and whose the account is
+//! others decide. No token leaves here.
 
+mod arrive;
 mod identity;
 mod keep;
 mod session;
 
+pub use arrive::{Arrived, BeginSignIn};
 pub use keep::Unlinked;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -15,7 +19,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::Vault;
-use super::exchange::{Asked, Consent, NoTokens};
+use super::exchange::{Asked, Consent, NoTokens, Tokens};
 use super::provider::{Client, OAuth, Provider};
 use crate::clock::{Micros, from_micros};
 use crate::fault::Fault;
@@ -23,7 +27,7 @@ use crate::ids::{AccountId, AreaId, UserId};
 use crate::net::printable;
 use crate::secret::Secret;
 use crate::store::connect::{self, ConnectSession};
-use session::{Data, Unconfirmed};
+use session::{Data, SignIn, Unconfirmed};
 
 /// How long an attempt may take.
 pub const LIFETIME: Duration = Duration::from_secs(600);
@@ -77,8 +81,12 @@ pub struct Callback<'a> {
     pub description: Option<&'a str>,
     /// `iss` (RFC 9207)
     pub iss: Option<&'a str>,
-    /// Who is signed in where it came.
+    /// Who is signed in where it came, and may link accounts.
     pub user: Option<UserId>,
+    /// Whose session the browser has where it came, whatever they may.
+    pub visitor: Option<UserId>,
+    /// What that browser was given when it began to sign in.
+    pub browser: Option<&'a str>,
 }
 
 /// What came of a callback.
@@ -93,6 +101,25 @@ pub enum Called {
         /// The account's name to people.
         who: Option<String>,
     },
+    /// Somebody signs in with an account; whose it is is yet to be decided.
+    Arrived(Box<Arrived>),
+}
+
+/// Why nothing came of a callback, and what its page must know.
+#[derive(Clone, Debug)]
+pub struct NotCalled {
+    /// Why.
+    pub error: ConnectError,
+    /// Where the user wanted to go.
+    pub return_to: Option<String>,
+    /// Whether they wanted to sign in.
+    pub sign_in: bool,
+}
+
+impl From<ConnectError> for NotCalled {
+    fn from(error: ConnectError) -> Self {
+        Self { error, return_to: None, sign_in: false }
+    }
 }
 
 /// An account that was linked just now.
@@ -128,6 +155,9 @@ pub enum ConnectError {
     /// Its accounts are not linked this way.
     #[error("accounts of {0} are no keys: begin with POST /v1/connect/{0}")]
     IsNotKeyed(String),
+    /// Nobody signs in with it.
+    #[error("nobody signs in with {0} here: the operator sets it up with its client_id, its issuer and its jwks_url")]
+    NoSignIn(String),
     /// The operator has not set it up.
     #[error("{0} is not set up here: the operator sets providers.{0}.client_id and client_secret")]
     NotSetUp(String),
@@ -138,25 +168,28 @@ pub enum ConnectError {
     #[error("{OPEN_SESSIONS} attempts to link an account are open: finish one, or wait ten minutes")]
     TooMany,
     /// The state is none of ours.
-    #[error("this answer belongs to no attempt to link an account, or to one that is over: begin again")]
+    #[error("this answer belongs to no attempt of ours, or to one that is over: begin again")]
     Unknown,
     /// The callback came too late.
-    #[error("the attempt to link the account was begun too long ago: begin again")]
+    #[error("this was begun too long ago: begin again")]
     Expired,
     /// The callback came twice.
-    #[error("this answer was used before: look whether the account is linked, else begin again")]
+    #[error("this answer was used before: look whether it worked, else begin again")]
     Used,
     /// Somebody else is signed in here.
-    #[error("somebody else began to link this account: sign in as who began it, and begin again")]
+    #[error("somebody else began this: sign in as who began it, and begin again")]
     Foreign,
+    /// A sign-in that another browser began.
+    #[error("this sign-in was not begun in this browser, or its cookies are gone: begin again, here")]
+    OtherBrowser,
     /// The answer is another provider's.
     #[error("this answer is not from the provider that was asked: begin again, and report it if it happens again")]
     MixedUp,
     /// The user said no.
-    #[error("the provider was not allowed to link the account ({0}): begin again if that was not meant")]
+    #[error("the provider was told no ({0}): begin again if that was not meant")]
     Denied(String),
     /// The provider said something else than a code.
-    #[error("the provider did not link the account: {0}")]
+    #[error("the provider's answer opens nothing: {0}")]
     Refused(String),
     /// The provider cannot be reached.
     #[error("the provider could not be asked: {0}; begin again in a while")]
@@ -198,36 +231,78 @@ pub(crate) struct Proof {
     asked_at: Micros,
 }
 
+impl Proof {
+    fn new(id: String, who: Option<String>, tokens: Tokens, data: &Data, asked_at: Micros) -> Self {
+        Self {
+            id,
+            who,
+            oidc: tokens.id_token.is_some(),
+            access: tokens.access,
+            refresh: tokens.refresh,
+            expires_in: tokens.expires_in,
+            scopes: tokens.scopes.unwrap_or_else(|| data.scopes.clone()),
+            id_token: tokens.id_token,
+            asked_at,
+        }
+    }
+}
+
+/// What is begun.
+struct Attempt<'a> {
+    user: Option<UserId>,
+    provider: &'a str,
+    redirect: &'a Url,
+    return_to: Option<&'a String>,
+    scopes: Vec<String>,
+    params: &'a BTreeMap<String, String>,
+    sign_in: Option<SignIn>,
+}
+
 impl Vault {
     /// Begins: where the user is to be sent.
     ///
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(&self, begin: &Begin<'_>) -> Result<Begun, ConnectError> {
-        let parts = &self.0.parts;
         let (oauth, client) = self.set_up(begin.provider)?;
-        oauth.takes_redirect(&begin.redirect).map_err(ConnectError::Redirect)?;
+        let attempt = Attempt {
+            user: Some(begin.user),
+            provider: begin.provider,
+            redirect: &begin.redirect,
+            return_to: begin.return_to.as_ref(),
+            scopes: self.scopes(oauth, begin).await?,
+            params: &oauth.params,
+            sign_in: None,
+        };
+        self.begun(oauth, client, attempt).await
+    }
+
+    async fn begun(&self, oauth: &OAuth, client: &Client, attempt: Attempt<'_>) -> Result<Begun, ConnectError> {
+        let parts = &self.0.parts;
+        oauth.takes_redirect(attempt.redirect).map_err(ConnectError::Redirect)?;
         let now = parts.clock.micros();
-        if connect::open(&parts.db, begin.user, now).await? >= OPEN_SESSIONS {
+        if let Some(user) = attempt.user
+            && connect::open(&parts.db, user, now).await? >= OPEN_SESSIONS
+        {
             return Err(ConnectError::TooMany);
         }
-        let scopes = self.scopes(oauth, begin).await?;
-        let (id, secret) = (Uuid::now_v7(), random()?);
+        let (id, secret, scopes) = (Uuid::now_v7(), random()?, attempt.scopes);
         let verifier = if oauth.pkce { Some(random()?) } else { None };
         let data = Data {
             state: session::hash(&secret),
-            provider: begin.provider.to_owned(),
-            redirect: begin.redirect.clone(),
+            provider: attempt.provider.to_owned(),
+            redirect: attempt.redirect.clone(),
             scopes: scopes.clone(),
             verifier: verifier.as_ref().map(|v| parts.ring.seal(&session::place(id, "verifier"), v)),
             nonce: random()?.expose().to_owned(),
-            return_to: begin.return_to.clone(),
+            return_to: attempt.return_to.cloned(),
             unconfirmed: None,
+            sign_in: attempt.sign_in,
         };
         let expires_at = now + i64::try_from(LIFETIME.as_micros()).unwrap_or(i64::MAX);
         let row = ConnectSession {
             id,
-            user_id: begin.user,
+            user_id: attempt.user,
             endpoint: crate::net::place(&oauth.authorize_url),
             data: text(&data)?,
             expires_at,
@@ -237,11 +312,12 @@ impl Vault {
         let state = session::travelling(id, &secret);
         let openid = scopes.iter().any(|scope| scope == "openid");
         let ask = Consent {
-            redirect: &begin.redirect,
+            redirect: attempt.redirect,
             state: &state,
             scopes: &scopes,
             verifier: verifier.as_ref(),
             nonce: openid.then_some(data.nonce.as_str()),
+            params: attempt.params,
         };
         let authorize_url = self.asked(oauth, client).authorize_url(&ask);
         Ok(Begun { id, authorize_url, scopes, expires_at })
@@ -264,14 +340,14 @@ impl Vault {
         Ok(all)
     }
 
-    /// Takes what came back from the provider. Beside the error stands where the user wanted to go.
+    /// Takes what came back from the provider.
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn callback(&self, came: &Callback<'_>) -> Result<Called, (ConnectError, Option<String>)> {
-        let (row, data) = self.used(came).await.map_err(|error| (error, None))?;
-        let return_to = data.return_to.clone();
-        self.called(came, row, data).await.map_err(|error| (error, return_to))
+    pub async fn callback(&self, came: &Callback<'_>) -> Result<Called, NotCalled> {
+        let (row, data) = self.used(came).await?;
+        let (return_to, sign_in) = (data.return_to.clone(), data.sign_in.is_some());
+        self.called(came, row, data).await.map_err(|error| NotCalled { error, return_to, sign_in })
     }
 
     /// The session that the state names, used up by this.
@@ -302,8 +378,10 @@ impl Vault {
         if data.provider != came.provider || other_issuer {
             return Err(ConnectError::MixedUp);
         }
-        if came.user.is_some_and(|user| user != row.user_id) {
-            return Err(ConnectError::Foreign);
+        match &data.sign_in {
+            Some(sign_in) => arrive::is_here(sign_in, &row, came)?,
+            None if came.user.is_some_and(|user| Some(user) != row.user_id) => return Err(ConnectError::Foreign),
+            None => {}
         }
         if let Some(error) = came.error {
             let words = came.description.filter(|words| !words.is_empty()).unwrap_or(error);
@@ -316,40 +394,35 @@ impl Vault {
         let Some(code) = came.code.filter(|code| !code.is_empty()).map(Secret::new) else {
             return Err(ConnectError::Refused("its answer has neither a code nor an error".to_owned()));
         };
-        let proof = self.proof(&self.asked(oauth, client), &row, &data, &code).await?;
-        if came.user.is_some() {
-            return self.linked(row.user_id, &data, proof).await.map(Called::Linked);
+        let asked = self.asked(oauth, client);
+        let tokens = self.exchanged(&asked, &row, &data, &code).await?;
+        if let Some(sign_in) = &data.sign_in {
+            let arrived = arrive::arrived(&asked, tokens, &row, &data, sign_in).await?;
+            return Ok(Called::Arrived(Box::new(arrived)));
+        }
+        let identity = identity::of(&asked, &tokens, &data.nonce).await.map_err(ConnectError::Refused)?;
+        let proof = Proof::new(identity.id, identity.who, tokens, &data, asked.now.timestamp_micros());
+        if let Some(user) = came.user {
+            return self.linked(user, &data, proof).await.map(Called::Linked);
         }
         self.unconfirmed(&row, data, &proof).await
     }
 
-    /// Exchanges the code and asks who the account is.
-    async fn proof(
+    /// Exchanges the code.
+    async fn exchanged(
         &self,
         asked: &Asked<'_>,
         row: &ConnectSession,
         data: &Data,
         code: &Secret,
-    ) -> Result<Proof, ConnectError> {
+    ) -> Result<Tokens, ConnectError> {
         let parts = &self.0.parts;
         let open = |sealed: &String| parts.ring.open(&session::place(row.id, "verifier"), sealed);
         let verifier = data.verifier.as_ref().map(open).transpose();
         let verifier = verifier.map_err(|e| ConnectError::Internal(e.to_string()))?;
-        let tokens = asked.code(code, &data.redirect, verifier.as_ref()).await.map_err(|error| match error {
+        asked.code(code, &data.redirect, verifier.as_ref()).await.map_err(|error| match error {
             NoTokens::Dead(why) => ConnectError::Refused(why),
             NoTokens::Later(fault) => ConnectError::Away(fault.why().to_owned()),
-        })?;
-        let identity = identity::of(asked, &tokens, &data.nonce).await.map_err(ConnectError::Refused)?;
-        Ok(Proof {
-            id: identity.id,
-            who: identity.who,
-            oidc: tokens.id_token.is_some(),
-            access: tokens.access,
-            refresh: tokens.refresh,
-            expires_in: tokens.expires_in,
-            scopes: tokens.scopes.unwrap_or_else(|| data.scopes.clone()),
-            id_token: tokens.id_token,
-            asked_at: asked.now.timestamp_micros(),
         })
     }
 
@@ -377,7 +450,7 @@ impl Vault {
         let data: Data = serde_json::from_str(&row.data).map_err(|e| ConnectError::Internal(e.to_string()))?;
         let waits = data.unconfirmed.clone().filter(|waits| session::fits(&secret, &waits.token));
         let waits = waits.ok_or(ConnectError::Unknown)?;
-        if row.user_id != user {
+        if row.user_id != Some(user) {
             return Err(ConnectError::Foreign);
         }
         if parts.clock.micros() >= row.expires_at {

@@ -32,6 +32,18 @@ pub(super) struct Data {
     /// The provider agreed in a browser where nobody was signed in: who began it must confirm there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<Unconfirmed>,
+    /// Somebody signs in; `None`: somebody links an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
+}
+
+/// What is known of a sign-in from its beginning.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SignIn {
+    /// SHA-256 of the secret that the browser which began it alone was given, hex.
+    pub browser: String,
+    /// Who began it was signed in and has just proved once more who they are: they may sign in with this account from now on.
+    pub proved: bool,
 }
 
 /// What waits for a confirmation.

@@ -67,6 +67,10 @@ pub struct OAuth {
     pub pkce: bool,
     /// More parameters of the authorize page.
     pub params: BTreeMap<String, String>,
+    /// What is asked for where somebody merely signs in.
+    pub sign_in_scopes: Vec<String>,
+    /// More parameters of the authorize page then.
+    pub sign_in_params: BTreeMap<String, String>,
     /// Which redirect addresses it takes.
     pub redirect: Redirect,
     /// How its tokens live.
@@ -128,6 +132,11 @@ impl Provider {
         let oauth = self.oauth.as_ref()?;
         Some((oauth, oauth.client.as_ref()?))
     }
+
+    /// The same, if people can sign in with it too: who somebody is must be signed by a key that only the provider has.
+    pub fn signs_in(&self) -> Option<(&OAuth, &Client)> {
+        self.client().filter(|(oauth, _)| oauth.issuer.is_some() && oauth.jwks_url.is_some())
+    }
 }
 
 impl OAuth {
@@ -182,6 +191,8 @@ impl Read<'_> {
             body: config.body,
             pkce: config.pkce,
             params: config.params.clone(),
+            sign_in_scopes: config.sign_in_scopes.0.clone(),
+            sign_in_params: config.sign_in_params.clone(),
             redirect: config.redirect,
             habits: Habits {
                 rotates: config.rotates,
