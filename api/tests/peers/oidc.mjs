@@ -5,9 +5,9 @@
 // CALLBACK may be several, with a space between.
 // GET /__ctl/counts: what became of the grants since the start.
 // POST /__ctl/end?token=…: an access token is over; what it came with lives.
-// POST /__ctl/fault?kind=slow&times=2: the next answers of the token endpoint. `slow`: right, after SLOW_MS. `down`: 500, and `page`: a
+// POST /__ctl/fault?kind=slow&times=2: the next answers of the token endpoint. `slow`: it happened, and the answer takes a while. `down`: 500, and `page`: a
 // page of a proxy, both before anything happened. `cut`: it happened, and the answer is lost. `endless`: without expires_in. `bare`:
-// without refresh_token.
+// without refresh_token. Every answer of the token endpoint takes ANSWER_MS, after it happened.
 import Provider from "oidc-provider";
 
 const port = Number(process.env.PORT);
@@ -49,8 +49,9 @@ async function token(ctx, next) {
     [ctx.status, ctx.body] = kind === "down" ? [500, "down"] : [200, page];
     return;
   }
-  if (kind === "slow") await new Promise((done) => setTimeout(done, Number(process.env.SLOW_MS ?? 1500)));
   await next();
+  const wait = kind === "slow" ? 1500 : Number(process.env.ANSWER_MS ?? 0);
+  if (wait) await new Promise((done) => setTimeout(done, wait));
   if (kind === "cut") [ctx.status, ctx.body] = [200, page];
   if (kind === "endless") ctx.body = { ...ctx.body, expires_in: undefined };
   if (kind === "bare") ctx.body = { ...ctx.body, refresh_token: undefined };

@@ -6,7 +6,7 @@ mod identity;
 mod keep;
 mod session;
 
-pub use keep::Unlinked;
+pub use keep::{Parting, Unlinked};
 
 use std::time::Duration;
 
