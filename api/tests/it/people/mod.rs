@@ -2,7 +2,7 @@
 
 mod administered;
 mod journey;
-mod post;
+pub mod post;
 mod sites;
 mod strangers;
 mod table;
