@@ -161,7 +161,6 @@ impl Passwords {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use tokio::time::Instant;
 
