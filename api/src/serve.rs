@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::samples;
 use crate::cli::{Code, Context, Failure};
 use crate::identity::{Identity, first};
+use crate::mail;
 use crate::rest::{self, App};
 use crate::settings::{LogFormat, Settings};
 use crate::telemetry;
@@ -53,9 +54,10 @@ pub async fn run(context: &Context) -> Result<(), Failure> {
     announce(&parts.settings, first::code(&parts.engine.db).await?);
     let engine = &parts.engine;
     let identity = Identity::new(engine.db.clone(), context.clock.clone(), parts.settings.clone());
-    let app = App::new(Arc::clone(engine), identity.map_err(Failure::failed)?, parts.metrics.clone());
+    let app = Arc::new(App::new(Arc::clone(engine), identity.map_err(Failure::failed)?, parts.metrics.clone()));
+    engine.spawn(mail::accounts::keep(Arc::clone(&app)));
     let serving = async {
-        let served = serve_http(parts.listener, rest::router(Arc::new(app)), stop.clone()).await;
+        let served = serve_http(parts.listener, rest::router(app), stop.clone()).await;
         stop.cancel();
         served
     };

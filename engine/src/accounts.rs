@@ -1,5 +1,6 @@
 //! What follows when an account is lost, or soon will be: its AREAs have paused, and its owner hears of it, once, however often a
-//! node dies in between. Tokens are refreshed ahead of time beside it.
+//! node dies in between: as an event, and by a letter that `store::letters` keeps until whoever sends mail has sent it. Tokens are
+//! refreshed ahead of time beside it.
 
 use std::sync::Arc;
 
@@ -12,12 +13,13 @@ use crate::ledger::{NewEvent, Refused, Unit};
 use crate::native::{self, Happening};
 use crate::node::{Engine, Wake};
 use crate::store::accounts::Paused;
+use crate::store::letters::{self, About};
 use crate::vault::Keeper;
-use crate::{on, on_write};
+use crate::{crash, on};
 
 /// The service and the feed whose items tell what became of accounts.
 pub const FEED: (&str, &str) = ("account", "changes");
-/// How long before its known end an owner hears that an account ends.
+/// How long before its known end an owner hears that an account ends; where its whole life is shorter than twice that, at its half.
 const SOON: Micros = 14 * 24 * 3_600 * 1_000_000;
 /// Owners that are told in one step.
 const STEP: i64 = 100;
@@ -25,11 +27,10 @@ const STEP: i64 = 100;
 const UNTOLD: &str = "SELECT s.account_id AS id, a.\"userId\" AS user_id, s.provider, s.who, s.reason, s.lost_at AS at
     FROM account_state s JOIN next_auth_accounts a ON a.id = s.account_id
     WHERE s.state = 'needs_reconnect' AND s.told_at IS NULL AND a.\"userId\" IS NOT NULL LIMIT $1";
-const TOLD: &str = "UPDATE account_state SET told_at = $2 WHERE account_id = $1 AND told_at IS NULL";
 const ENDING: &str = "SELECT s.account_id AS id, a.\"userId\" AS user_id, s.provider, s.who, s.reason, s.ends_at AS at
     FROM account_state s JOIN next_auth_accounts a ON a.id = s.account_id
-    WHERE s.ends_at <= $2 AND s.warned_at IS NULL AND a.\"userId\" IS NOT NULL LIMIT $1";
-const WARNED: &str = "UPDATE account_state SET warned_at = $2 WHERE account_id = $1 AND warned_at IS NULL";
+    WHERE s.ends_at <= $2 AND s.warned_at IS NULL AND s.state = 'ok' AND (s.linked_at IS NULL OR s.linked_at + s.ends_at <= 2 * $3)
+    AND a.\"userId\" IS NOT NULL LIMIT $1";
 
 #[derive(FromRow)]
 struct Untold {
@@ -91,16 +92,19 @@ pub(crate) async fn tell(engine: &Arc<Engine>) {
 async fn try_tell(engine: &Arc<Engine>) -> sqlx::Result<()> {
     let now = engine.clock.micros();
     let lost: Vec<Untold> = on!(&engine.db, pool => sqlx::query_as(UNTOLD).bind(STEP).fetch_all(pool).await)?;
-    for account in lost {
-        if append(engine, &account, "needs_reconnect").await? {
-            on_write!(&engine.db, pool => sqlx::query(TOLD).bind(account.id).bind(now).execute(pool).await.map(drop))?;
-        }
-    }
+    tell_all(engine, lost, About::NeedsReconnect).await?;
     let ending: Vec<Untold> =
-        on!(&engine.db, pool => sqlx::query_as(ENDING).bind(STEP).bind(now + SOON).fetch_all(pool).await)?;
-    for account in ending {
-        if append(engine, &account, "expires_soon").await? {
-            on_write!(&engine.db, pool => sqlx::query(WARNED).bind(account.id).bind(now).execute(pool).await.map(drop))?;
+        on!(&engine.db, pool => sqlx::query_as(ENDING).bind(STEP).bind(now + SOON).bind(now).fetch_all(pool).await)?;
+    tell_all(engine, ending, About::ExpiresSoon).await
+}
+
+async fn tell_all(engine: &Arc<Engine>, accounts: Vec<Untold>, about: About) -> sqlx::Result<()> {
+    for account in accounts {
+        if append(engine, &account, about.as_str()).await? {
+            crash::point("account.told");
+            let now = engine.clock.micros();
+            letters::add(&engine.db, account.id, about, account.at.unwrap_or(now), now).await?;
+            engine.letters.notify_one();
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! that the harness can be shown to notice.
 
 /// Every point, in the path's order.
-pub const POINTS: [&str; 24] = [
+pub const POINTS: [&str; 27] = [
     "store.before_write",
     "store.after_write",
     "store.before_commit",
@@ -28,6 +28,9 @@ pub const POINTS: [&str; 24] = [
     "vault.answered",
     "vault.stored",
     "vault.lost",
+    "account.told",
+    "letter.claimed",
+    "letter.sent",
     "node.before_leave",
 ];
 

@@ -1,7 +1,9 @@
 //! What every command shares: the flags that are settings, the settings themselves, the database.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use engine::area::Desk;
@@ -9,8 +11,10 @@ use engine::clock::Clock;
 use engine::ids::IdGen;
 use engine::lease;
 use engine::net::Http;
+use engine::secret::Secret;
 use engine::store::{Db, meta, migrate};
 use engine::vault::{self, KeyRing, Vault};
+use tokio::process::Command;
 
 use super::{Code, Failure};
 use crate::settings::{Settings, Sources, load};
@@ -26,6 +30,9 @@ pub const OTHER_KEYS: &str = "put back the copy of the keys (keys_file), or give
 pub fn fingerprint(ring: &KeyRing) -> String {
     hex::encode(ring.identity_hash(&[b"which keys"]))
 }
+
+/// How long the command that prints the keys may take: a secret store over the network, and somebody's touch.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Says which of the `used` keys the ring has lost.
 pub fn lost(ring: &KeyRing, used: &[String]) -> Option<String> {
@@ -138,15 +145,15 @@ impl Context {
         }))
     }
 
-    /// The ring of keys that seal this database's secrets: from the setting `keys`, else from its file, which is made for a
+    /// The ring of keys that seal this database's secrets: from `keys` or `keys_command`, else from its file, which is made for a
     /// database that never had one. Another ring than the one that the database knows is refused: what is sealed would not open,
     /// and sources would not be found again.
     pub async fn ring(&self, db: &Db) -> Result<KeyRing, Failure> {
         let (known, file) = (meta::get(db, KEYS).await?, self.settings.keys_file());
-        if known.is_some() && self.settings.keys.is_none() && !file.exists() {
+        if known.is_some() && self.settings.keys_are_in_a_file() && !file.exists() {
             return Err(Failure::new(Code::Usage, format!("{} is missing: {OTHER_KEYS}", file.display())));
         }
-        let ring = self.ring_as_it_is()?;
+        let ring = self.ring_as_it_is().await?;
         let mark = fingerprint(&ring);
         if !meta::claim(db, KEYS, &mark).await? && meta::get(db, KEYS).await?.as_ref() != Some(&mark) {
             return Err(Failure::new(Code::Usage, format!("these are other keys than the database's: {OTHER_KEYS}")));
@@ -159,10 +166,11 @@ impl Context {
     }
 
     /// The ring of keys, whatever the database says; made where there is none.
-    pub fn ring_as_it_is(&self) -> Result<KeyRing, Failure> {
-        let ring = match &self.settings.keys {
-            Some(text) => KeyRing::parse(text.expose()),
-            None => {
+    pub async fn ring_as_it_is(&self) -> Result<KeyRing, Failure> {
+        let ring = match (&self.settings.keys, self.settings.keys_command.as_str()) {
+            (Some(text), _) => KeyRing::parse(text.expose()),
+            (None, command) if !command.is_empty() => KeyRing::parse(printed_by(command).await?.expose()),
+            _ => {
                 let file = self.settings.keys_file();
                 let folder = file.parent().unwrap_or(std::path::Path::new("."));
                 std::fs::create_dir_all(folder).map_err(|e| Failure::file(folder, &e))?;
@@ -176,4 +184,19 @@ impl Context {
     pub fn embedded_file(&self, what_else: &str) -> Result<PathBuf, Failure> {
         self.settings.database_file().ok_or_else(|| Failure::new(Code::Usage, what_else))
     }
+}
+
+/// What the operator's command prints: the ring of keys. What it says to people goes to the terminal.
+async fn printed_by(command: &str) -> Result<Secret, Failure> {
+    let failed = |why: String| Failure::new(Code::Usage, format!("keys_command `{command}` {why}"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let ran = shell.spawn().map_err(|e| failed(format!("cannot be run: {e}")))?.wait_with_output();
+    let ran = tokio::time::timeout(COMMAND_TIMEOUT, ran).await;
+    let ran = ran.map_err(|_| failed(format!("did not end in {} seconds", COMMAND_TIMEOUT.as_secs())))?;
+    let ran = ran.map_err(|e| failed(e.to_string()))?;
+    if !ran.status.success() {
+        return Err(failed(format!("failed ({}); it must print the keys", ran.status)));
+    }
+    String::from_utf8(ran.stdout).map(Secret::new).map_err(|_| failed("printed what is no text".to_owned()))
 }

@@ -21,7 +21,8 @@ pub enum Keys {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The key file is replaced; daemons take the new key up when they meet it, within a minute at most. Where nodes have key files of their
-own, copy the file to each, then run `area keys reseal`. With AREA_KEYS the new ring is printed, for the secret store.
+own, copy the file to each, then run `area keys reseal`. With AREA_KEYS or keys_command the new ring is printed, for
+the secret store.
 
 Examples:
   area keys rotate && area keys reseal")]
@@ -62,9 +63,11 @@ impl Keys {
 async fn rotate(context: &Context, db: &Db, ring: &KeyRing) -> Result<(), Failure> {
     let rotated = ring.rotated().map_err(|e| Failure::failed(e.to_string()))?;
     debug_assert_eq!(fingerprint(&rotated), fingerprint(ring));
-    if context.settings.keys.is_some() {
+    if !context.settings.keys_are_in_a_file() {
         println!("{}", rotated.text().as_str());
-        eprintln!("put this in the place of AREA_KEYS, restart every node, then run `area keys reseal`");
+        eprintln!(
+            "put this where AREA_KEYS or keys_command take it from, restart every node, then run `area keys reseal`"
+        );
         return Ok(());
     }
     let file = context.settings.keys_file();

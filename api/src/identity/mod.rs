@@ -32,7 +32,7 @@ use engine::store::Db;
 use engine::store::people::{self, PeopleError};
 use url::Url;
 
-use crate::mail::{Letter, Post};
+use crate::mail::{Letter, Post, Undelivered};
 use crate::rest::problem::{Kind, Problem};
 use crate::settings::Settings;
 use address::Address;
@@ -101,6 +101,19 @@ impl Identity {
     /// The picture limits.
     pub fn people(&self) -> &crate::settings::People {
         &self.settings.people
+    }
+
+    /// Writes letters.
+    pub fn letters(&self) -> &Letters {
+        &self.letters
+    }
+
+    /// Sends a letter that somebody keeps until it is sent.
+    ///
+    /// # Errors
+    /// It is not sent.
+    pub async fn deliver(&self, letter: &Letter) -> Result<(), Undelivered> {
+        self.post.deliver(letter).await
     }
 
     fn mail(&self, letter: Letter) {

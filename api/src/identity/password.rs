@@ -161,7 +161,6 @@ impl Passwords {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use tokio::time::Instant;
 
@@ -192,17 +191,16 @@ mod tests {
     async fn whom_nobody_knows_costs_as_much_as_a_wrong_password() {
         let passwords = of(16_384, 1, 9);
         let hash = passwords.hash("correct horse").await.unwrap();
-        let took = async |stored: Option<&str>| {
-            let mut best = Duration::MAX;
-            for _ in 0..7 {
+        let (mut known, mut unknown) = (f64::MAX, f64::MAX);
+        // In turns, so that what the machine does meanwhile and the memory that is warm by then are the same for both.
+        for _ in 0..9 {
+            for (stored, best) in [(Some(hash.as_str()), &mut known), (None, &mut unknown)] {
                 let began = Instant::now();
                 passwords.check("wrong", stored).await.unwrap();
-                best = best.min(began.elapsed());
+                *best = best.min(began.elapsed().as_secs_f64());
             }
-            best.as_secs_f64()
-        };
-        let (known, unknown) = (took(Some(&hash)).await, took(None).await);
-        assert!((0.5..2.0).contains(&(unknown / known)), "known {known} s, unknown {unknown} s");
+        }
+        assert!((0.4..2.5).contains(&(unknown / known)), "known {known} s, unknown {unknown} s");
     }
 
     #[tokio::test]

@@ -1,6 +1,10 @@
 //! Mail to people. A letter is queued and sent in the background, so that nobody can tell by the time of an answer whether one was
-//! written. Where no server is set it goes to the log instead, loudly: a first sign-up needs no server.
+//! written. Where no server is set it goes to the log instead, loudly: a first sign-up needs no server. What must not be lost is
+//! [`Post::deliver`]ed instead, by whoever keeps it until it is sent: `accounts` does so.
 
+pub mod accounts;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,12 +28,44 @@ pub struct Letter {
     pub subject: String,
     /// Plain text.
     pub text: String,
+    /// Its `Message-ID`, where the same letter may be sent once more; else each has one of its own.
+    pub id: Option<String>,
 }
 
 /// Takes letters.
 #[derive(Clone, Debug)]
 pub struct Post {
     queue: mpsc::Sender<Letter>,
+    van: Van,
+}
+
+/// Carries letters.
+#[derive(Clone)]
+struct Van {
+    /// `None`: no server is set.
+    smtp: Option<Smtp>,
+    from: Mailbox,
+    told: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Van {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Van").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+/// Why a letter was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum Undelivered {
+    /// The server was not reached: nothing else goes through either.
+    #[error("the mail server cannot be reached: {0}")]
+    Away(lettre::transport::smtp::Error),
+    /// The server did not take this one.
+    #[error("the mail server did not take it: {0}")]
+    Refused(lettre::transport::smtp::Error),
+    /// It is none.
+    #[error("it cannot be written: {0}")]
+    Unwritable(String),
 }
 
 /// The server that a setting means; `None`: none.
@@ -55,8 +91,28 @@ impl Post {
     pub fn open(mail: &Mail) -> Result<Self, String> {
         let (queue, letters) = mpsc::channel(mail.queue);
         let from: Mailbox = mail.from.parse().map_err(|e| format!("mail.from: {e}"))?;
-        tokio::spawn(work(letters, transport(mail)?, from));
-        Ok(Self { queue })
+        let van = Van { smtp: transport(mail)?, from, told: Arc::default() };
+        tokio::spawn(work(letters, van.clone()));
+        Ok(Self { queue, van })
+    }
+
+    /// Sends a letter and waits for the server's word. Where none is set it is in the log.
+    ///
+    /// # Errors
+    /// It is not sent.
+    pub async fn deliver(&self, letter: &Letter) -> Result<(), Undelivered> {
+        let Some(smtp) = &self.van.smtp else {
+            log(letter, &self.van.told);
+            return Ok(());
+        };
+        let message = message(letter, &self.van.from).map_err(Undelivered::Unwritable)?;
+        let sent = smtp.send(message).await.map(drop);
+        sent.map_err(|error| match error.is_permanent() || error.is_transient() {
+            true => Undelivered::Refused(error),
+            false => Undelivered::Away(error),
+        })?;
+        metrics::counter!("area_mail_total", "state" => "sent").increment(1);
+        Ok(())
     }
 
     /// Queues a letter. Where too many wait it is dropped, and said so: whoever asked asks again.
@@ -68,14 +124,13 @@ impl Post {
     }
 }
 
-async fn work(mut letters: mpsc::Receiver<Letter>, smtp: Option<Smtp>, from: Mailbox) {
-    let told = AtomicBool::new(false);
+async fn work(mut letters: mpsc::Receiver<Letter>, van: Van) {
     while let Some(letter) = letters.recv().await {
-        let Some(smtp) = smtp.clone() else {
-            log(&letter, &told);
+        let Some(smtp) = van.smtp.clone() else {
+            log(&letter, &van.told);
             continue;
         };
-        match message(&letter, &from) {
+        match message(&letter, &van.from) {
             // One that does not go through holds nobody else's up.
             Ok(message) => drop(tokio::spawn(deliver(smtp, message))),
             Err(error) => tracing::error!(%error, "a letter could not be written"),
@@ -95,7 +150,7 @@ fn log(letter: &Letter, told: &AtomicBool) {
 fn message(letter: &Letter, from: &Mailbox) -> Result<Message, String> {
     let to = letter.to.parse::<lettre::Address>().map_err(|e| e.to_string())?;
     let message = Message::builder().from(from.clone()).to(Mailbox::new(None, to)).subject(&letter.subject);
-    let message = message.header(ContentType::TEXT_PLAIN).message_id(None).body(letter.text.clone());
+    let message = message.header(ContentType::TEXT_PLAIN).message_id(letter.id.clone()).body(letter.text.clone());
     message.map_err(|e| e.to_string())
 }
 

@@ -6,6 +6,8 @@ const kinds = {
     body: (token, f) => ({ token, password: f.password }), done: "Your password is changed. Sign in with it." },
   email: { path: "v1/auth/email/confirm", what: "Use this address for your account.",
     body: (token) => ({ token }), done: "Your account has this address now." },
+  connect: { path: (token) => `v1/connect/${encodeURIComponent(token)}`, what: "Link this account again at its provider.",
+    body: () => ({}), signedIn: true, to: (said) => said.authorize_url },
   first: { path: "v1/auth/first", what: "Become the first SUPER-ADMIN.", email: true, password: "new-password",
     body: (token, f) => ({ code: token, email: f.email, password: f.password }), done: "Done. Sign in." },
 };
@@ -23,8 +25,26 @@ if (kind) {
     event.preventDefault();
     const fields = { email: $("email").value, password: $("password").value };
     const headers = { "content-type": "application/json" };
+    const send = (path, body) => fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
     try {
-      const answer = await fetch(kind.path, { method: "POST", headers, body: JSON.stringify(kind.body(token, fields)) });
+      if (kind.signedIn && fields.password) {
+        const signed = await send("v1/auth/login", { ...fields, cookie: true });
+        if (!signed.ok) {
+          $("said").textContent = (await signed.json()).detail;
+          return;
+        }
+      }
+      const answer = await send(kind.path instanceof Function ? kind.path(token) : kind.path, kind.body(token, fields));
+      if (kind.signedIn && answer.status === 401) {
+        $("code-label").hidden = $("password-label").hidden = false;
+        $("password").autocomplete = "current-password";
+        $("said").textContent = "Sign in first.";
+        return;
+      }
+      if (answer.ok && kind.to) {
+        location.assign(kind.to(await answer.json()));
+        return;
+      }
       $("form").hidden = answer.ok;
       $("said").textContent = answer.ok ? kind.done : (await answer.json()).detail;
     } catch {

@@ -53,6 +53,8 @@ pub struct Settings {
     pub keys_file: Option<PathBuf>,
     /// The ring itself, instead of a file.
     pub keys: Option<Hidden>,
+    /// A command of the shell that prints the ring, instead of a file. Empty: none.
+    pub keys_command: String,
     /// How others reach the API: hook URLs begin with it. From `listen` where it is not set.
     pub public_url: Option<Url>,
     /// Networks of proxies whose word on who calls is taken.
@@ -97,6 +99,7 @@ impl Default for Settings {
             database_url: None,
             keys_file: None,
             keys: None,
+            keys_command: String::new(),
             public_url: None,
             trusted_proxies: Networks::default(),
             database: Database::default(),
@@ -151,6 +154,11 @@ impl Settings {
         self.keys_file.clone().unwrap_or_else(|| self.data_dir.join("keys.json"))
     }
 
+    /// Whether the key ring is kept in its file: what a start may make and a rotation replaces.
+    pub fn keys_are_in_a_file(&self) -> bool {
+        self.keys.is_none() && self.keys_command.is_empty()
+    }
+
     /// Who issues tokens, checked.
     ///
     /// # Errors
@@ -196,6 +204,9 @@ impl Settings {
         }
         if self.database.connections == 0 {
             return wrong("database.connections", "must be 1 or more");
+        }
+        if self.keys.is_some() && !self.keys_command.is_empty() {
+            return wrong("keys_command", "is set beside `keys`: the keys come from one of them");
         }
         self.vault.check().or_else(|why| wrong("vault", &why))?;
         self.providers()?;

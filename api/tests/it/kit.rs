@@ -38,6 +38,12 @@ impl Daemon {
         assert!(done.success());
     }
 
+    /// Kills it, as `kill -9` does, if it lives.
+    pub fn kill9(&mut self) {
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for its end and tells the exit code.
     pub fn end(&mut self) -> Option<i32> {
         self.lines.by_ref().for_each(drop);
@@ -103,6 +109,16 @@ impl Area {
         all
     }
 
+    /// One on PostgreSQL; `None` where it is not installed.
+    pub async fn postgres() -> Option<Self> {
+        Self::all().await.into_iter().find(|area| area.database_url.is_some())
+    }
+
+    /// Where PostgreSQL is; `None`: the database is a file of its folder.
+    pub fn database_url(&self) -> Option<&str> {
+        self.database_url.as_deref()
+    }
+
     /// The folder that it runs in.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -143,8 +159,13 @@ impl Area {
 
     /// Starts the daemon on a free port, and waits until it says where it is.
     pub fn serve(&self, args: &[&str]) -> Daemon {
+        self.serve_with(&[], args)
+    }
+
+    /// The same with more in the environment.
+    pub fn serve_with(&self, env: &[(&str, &str)], args: &[&str]) -> Daemon {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command.args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.envs(env.iter().copied()).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut daemon = Daemon { child, lines, url: String::new() };
         // For people it says so in words, for programs in a member of JSON.

@@ -101,6 +101,8 @@ pub struct Engine {
     pub vault: Vault,
     /// AREAs ready to run.
     pub plans: Plans,
+    /// Somebody must be written to: `store::letters` has something new.
+    pub letters: Notify,
     feeds: Vec<(&'static Service, &'static FeedSpec)>,
     due: Mutex<Due>,
     due_changed: Notify,
@@ -190,6 +192,7 @@ impl Engine {
         let (wakes, heard) = mpsc::channel(WAKES);
         let plans = Plans::new(parts.db.clone(), parts.services, parts.ring.clone(), parts.limits.plans_cached);
         let engine = Self {
+            letters: Notify::new(),
             feeds: feeds(parts.services),
             due: Mutex::default(),
             due_changed: Notify::new(),
@@ -254,8 +257,13 @@ impl Engine {
         self.loops.spawn(self.halted.clone().run_until_cancelled_owned(work));
     }
 
+    /// Ends when the node is told to stop.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
     /// Work that `stop` waits for.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(self.halted.clone().run_until_cancelled_owned(crate::turns::taken(work)));
     }
 

@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod db;
 pub mod idempotency;
 pub mod leaving;
+pub mod letters;
 pub mod links;
 pub mod meta;
 pub mod migrate;

@@ -42,7 +42,7 @@ impl Check {
         match missing(context) {
             Some(said) => {
                 found.ok("database", said);
-                keys(context, None, &[], &mut found);
+                keys(context, None, &[], &mut found).await;
             }
             None => database(context, &mut found).await,
         }
@@ -96,16 +96,16 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
 }
 
 /// The ring of keys, where there is one; looking must not make one.
-fn keys(context: &Context, known: Option<&str>, used: &[String], found: &mut Findings) -> Option<KeyRing> {
+async fn keys(context: &Context, known: Option<&str>, used: &[String], found: &mut Findings) -> Option<KeyRing> {
     let file = context.settings.keys_file();
-    if context.settings.keys.is_none() && !file.exists() {
+    if context.settings.keys_are_in_a_file() && !file.exists() {
         match known {
             Some(_) => found.wrong("keys", format!("{} is missing: {OTHER_KEYS}", file.display())),
             None => found.ok("keys", format!("{} will be made at the first start", file.display())),
         }
         return None;
     }
-    let ring = context.ring_as_it_is().map_err(|e| found.wrong("keys", e.message)).ok()?;
+    let ring = context.ring_as_it_is().await.map_err(|e| found.wrong("keys", e.message)).ok()?;
     if known.is_some_and(|known| known != fingerprint(&ring)) {
         found.wrong("keys", format!("these are other keys than the database's: {OTHER_KEYS}"));
         return None;
@@ -171,7 +171,7 @@ async fn ask(context: &Context, db: &Db, found: &mut Findings) -> sqlx::Result<(
     }
     let known = meta::get(db, KEYS).await?;
     let used = meta::named(db, KEY).await?;
-    if let Some(ring) = keys(context, known.as_deref(), &used, found) {
+    if let Some(ring) = keys(context, known.as_deref(), &used, found).await {
         areas::areas(context, db, &ring, found).await?;
     }
     Ok(())

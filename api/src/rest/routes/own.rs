@@ -127,7 +127,8 @@ struct Leave {
     password: String,
 }
 
-/// Deletes your account with everything in it: `{"password": …}`. What was recorded of your AREAs goes within minutes.
+/// Deletes your account with everything in it: `{"password": …}`. What was recorded of your AREAs goes within minutes, and the
+/// providers of your accounts are told that their tokens are no longer wanted.
 #[utoipa::path(post, path = "/v1/auth/delete", tag = "Your account", operation_id = "leave",
     request_body(content = ref("#/components/schemas/Leave"), content_type = "application/json"),
     responses((status = 204, description = "It is gone")))]
@@ -137,7 +138,9 @@ pub async fn delete(
     From(origin): From,
     JsonBody(json): JsonBody,
 ) -> Result<Response, Problem> {
+    let partings = app.engine.vault.partings(caller.user).await?;
     let touched = app.identity.leave(&caller, &read::<Leave>(json)?.password, &origin).await?;
+    app.engine.vault.part(partings);
     for source in touched {
         app.engine.wake(Wake::Source { part: source.part, source: source.source }).await;
     }

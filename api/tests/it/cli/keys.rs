@@ -69,3 +69,24 @@ async fn a_row_that_does_not_open_is_told_and_nothing_is_forgotten() {
     let ran = area.run(&["keys", "reseal"]);
     assert!(ran.code == 1 && ran.err.contains("do not open; the first: the AREA "), "{ran:?}");
 }
+
+#[test]
+fn keys_come_from_a_command_too_and_what_it_does_wrong_is_told() {
+    let area = Area::new();
+    area.run(&["token", "create", "--email", "a@b"]).ok();
+    area.run(&["keys", "list"]).ok();
+    let (file, elsewhere) = (area.file("data/keys.json"), area.file("elsewhere"));
+    std::fs::rename(&file, &elsewhere).unwrap();
+    area.run(&["keys", "list"]).fails(2, &["keys.json is missing"]);
+    let with = |command: &str, args: &[&str]| area.run_with(&[("AREA_KEYS_COMMAND", command)], args);
+    let print = format!("cat {}", elsewhere.display());
+    with(&print, &["keys", "list"]).ok();
+    let rotated = with(&print, &["keys", "rotate"]);
+    assert!(rotated.err.contains("keys_command") && KeyRing::parse(&rotated.ok()).unwrap().ids().len() == 2);
+    assert!(!file.exists() && KeyRing::parse(&std::fs::read_to_string(&elsewhere).unwrap()).unwrap().ids().len() == 1);
+    with("exit 3", &["keys", "list"])
+        .fails(2, &["keys_command `exit 3` failed (exit status: 3)", "must print the keys"]);
+    with("echo hunter2", &["keys", "list"]).fails(2, &["the keys cannot be read: line 1, column 1"]);
+    let both = area.run_with(&[("AREA_KEYS_COMMAND", &print), ("AREA_KEYS", "{}")], &["keys", "list"]);
+    both.fails(2, &["keys_command: is set beside `keys`"]);
+}

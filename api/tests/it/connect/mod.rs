@@ -1,5 +1,8 @@
 //! Linking accounts at a strict, certified provider, by the real daemon on both databases: the journey, and what attackers try.
 
+mod google;
+mod told;
+
 use std::time::Duration;
 
 use engine::on_write;
@@ -18,6 +21,7 @@ const SITE: &str = "http://site.example";
 /// A daemon that knows the provider, and its users.
 struct World {
     area: Area,
+    args: Vec<String>,
     daemon: Daemon,
     http: reqwest::Client,
     ann: String,
@@ -26,10 +30,8 @@ struct World {
 
 impl World {
     async fn on(area: Area, oidc: &Oidc) -> Self {
-        let at = |key: &str, value: &str| ["--set".to_owned(), format!("{key}={value}")];
         let url = oidc.url();
-        let mut args = at("public_url", PUBLIC).to_vec();
-        for (key, value) in [
+        let provider = [
             ("authorize_url", format!("{url}/auth")),
             ("token_url", format!("{url}/token")),
             ("userinfo_url", format!("{url}/me")),
@@ -42,16 +44,28 @@ impl World {
             ("margin", "1s".to_owned()),
             ("client_id", "area".to_owned()),
             ("client_secret", "area-secret".to_owned()),
-        ] {
-            args.extend(at(&format!("providers.oidc.{key}"), &value));
+        ];
+        Self::with(area, &provider.map(|(key, value)| (format!("providers.oidc.{key}"), value)))
+    }
+
+    /// With these settings.
+    fn with(area: Area, settings: &[(String, String)]) -> Self {
+        let mut args = vec!["--set".to_owned(), format!("public_url={PUBLIC}")];
+        for (key, value) in settings {
+            args.extend(["--set".to_owned(), format!("{key}={value}")]);
         }
-        args.extend(at("connect.return_to", SITE));
+        args.extend(["--set".to_owned(), format!("connect.return_to={SITE}")]);
         let token = |email: &str| area.run(&["token", "create", "--email", email]).ok();
         let (ann, bob) = (token("ann@example.org"), token("bob@example.org"));
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let daemon = area.serve(&args);
+        let daemon = area.serve(&args.iter().map(String::as_str).collect::<Vec<_>>());
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { area, daemon, http, ann, bob }
+        Self { area, args, daemon, http, ann, bob }
+    }
+
+    /// The daemon is killed, if it lives, and started anew with more in its environment.
+    fn again(&mut self, env: &[(&str, &str)]) {
+        self.daemon.kill9();
+        self.daemon = self.area.serve_with(env, &self.args.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
     async fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<Value>) -> (u16, Value) {
@@ -65,16 +79,16 @@ impl World {
     }
 
     /// Begins as `token`'s user: where the browser is sent.
-    async fn begun(&self, token: &str, body: Value) -> Url {
-        let (status, answer) = self.call("POST", "/v1/connect/oidc", Some(token), Some(body)).await;
+    async fn begun(&self, provider: &str, token: &str, body: Value) -> Url {
+        let (status, answer) = self.call("POST", &format!("/v1/connect/{provider}"), Some(token), Some(body)).await;
         assert_eq!(status, 201, "{}: {answer}", self.area.label);
         Url::parse(answer["authorize_url"].as_str().unwrap()).unwrap()
     }
 
     /// Begins, and lets the provider's user consent: the path of the callback.
     async fn consented(&self, oidc: &Oidc, token: &str, body: Value) -> String {
-        let back = oidc.follow(self.begun(token, body).await).await;
-        back.as_str().strip_prefix(PUBLIC).unwrap_or_else(|| panic!("{back}")).to_owned()
+        let back = oidc.follow(self.begun("oidc", token, body).await).await;
+        here(&back)
     }
 
     async fn accounts(&self, token: &str) -> Vec<Value> {
@@ -88,6 +102,11 @@ impl World {
         on_write!(&db, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap();
         db.close().await;
     }
+}
+
+/// The path of our callback.
+fn here(back: &Url) -> String {
+    back.as_str().strip_prefix(PUBLIC).unwrap_or_else(|| panic!("{back}")).to_owned()
 }
 
 async fn worlds(oidc: &Oidc) -> Vec<World> {
@@ -184,7 +203,7 @@ async fn denied_expired_foreign_and_mixed_up_answers_are_each_refused_with_what_
             assert!(status == want && detail.contains(part), "{}: {path}: {status} {said}", w.area.label);
         };
         let state = async || {
-            let url = w.begun(ann, json!({})).await;
+            let url = w.begun("oidc", ann, json!({})).await;
             url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned()
         };
         let callback = "/v1/connect/oidc/callback";

@@ -1,8 +1,13 @@
 //! Servers that others wrote, run by node from `api/tests/peers`; `.ci/test` installs them.
 
+mod browser;
+pub mod google;
 mod oidc;
+mod site;
 
+pub use google::Google;
 pub use oidc::{Oidc, provider};
+pub use site::Site;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,12 +30,17 @@ pub struct Peer {
 impl Peer {
     /// Starts `script` with more in its environment; `None` where node or the packages are not there (a failure in CI).
     pub async fn start(script: &str, env: &[(&str, &str)]) -> Option<Self> {
+        Self::start_on(free_port(), script, env).await
+    }
+
+    /// The same on a port that others were told before.
+    pub async fn start_on(port: u16, script: &str, env: &[(&str, &str)]) -> Option<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
         if !folder.join("node_modules").is_dir() || Command::new("node").arg("--version").output().is_err() {
             engine::testkit::skip("the peers are not installed: `npm ci` in api/tests/peers needs node");
             return None;
         }
-        let (port, out) = (free_port(), tempfile::tempdir().unwrap());
+        let out = tempfile::tempdir().unwrap();
         let log: PathBuf = out.path().join("log");
         let file = File::create(&log).unwrap();
         let mut command = Command::new("node");

@@ -9,11 +9,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::Peer;
+use super::browser::Browser;
 
 const CALLBACK: &str = "http://127.0.0.1:8080/v1/connect/oidc/callback";
 const VERIFIER: &str = "a-verifier-of-forty-three-characters-or-more-0123456789";
-/// Redirects until a consent is given.
-const HOPS: usize = 10;
 
 /// The running server.
 pub struct Oidc {
@@ -64,24 +63,20 @@ impl Oidc {
     }
 
     /// Follows its redirects with a jar of cookies, as a browser would, to the address that is not its own.
-    pub async fn follow(&self, mut url: Url) -> Url {
-        let mut jar: Vec<(String, String)> = Vec::new();
-        for _ in 0..HOPS {
-            let cookies: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let answer = self.http.get(url.clone()).header("cookie", cookies.join("; ")).send().await.unwrap();
-            for cookie in answer.headers().get_all("set-cookie") {
-                let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-                let (name, value) = pair.split_once('=').unwrap();
-                jar.retain(|(known, _)| known != name);
-                jar.push((name.to_owned(), value.to_owned()));
-            }
-            let to = answer.headers().get("location").unwrap_or_else(|| panic!("no redirect from {url}"));
-            url = url.join(to.to_str().unwrap()).unwrap();
-            if !url.as_str().starts_with(self.url()) {
-                return url;
-            }
-        }
-        panic!("it redirects on and on: {url}");
+    pub async fn follow(&self, url: Url) -> Url {
+        Browser::default().leaves(url, self.url()).await
+    }
+
+    /// An access token is over before its time; what it came with lives.
+    pub async fn ends(&self, token: &str) {
+        let url = Url::parse_with_params(&format!("{}/__ctl/end", self.url()), [("token", token)]).unwrap();
+        assert_eq!(self.http.post(url).send().await.unwrap().status(), 200);
+    }
+
+    /// The next `times` answers of its token endpoint are wrong in this way: see `oidc.mjs`.
+    pub async fn faults(&self, kind: &str, times: usize) {
+        let url = format!("{}/__ctl/fault?kind={kind}&times={times}", self.url());
+        assert_eq!(self.http.post(url).send().await.unwrap().status(), 200);
     }
 
     /// What became of grants since the start: `refreshes`, `refused`, `revoked`.

@@ -5,7 +5,7 @@ mod arrivals;
 mod idp;
 mod impostors;
 mod journey;
-mod post;
+pub mod post;
 mod sites;
 mod strangers;
 mod table;

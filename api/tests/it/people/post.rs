@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::daemon::free_port;
+
 /// The server. Dropped: killed.
 pub struct Post {
     child: Child,
@@ -24,13 +26,17 @@ impl Drop for Post {
 impl Post {
     /// Starts it; `None`, loudly: it is not installed.
     pub async fn start() -> Option<Self> {
+        Self::start_on(free_port()).await
+    }
+
+    /// The same on a port that others were told before.
+    pub async fn start_on(port: u16) -> Option<Self> {
         let python = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../aiosmtpd/bin/python");
         if !python.exists() {
             engine::testkit::skip("aiosmtpd is not installed: `.ci/test` does that");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(python);
         command.args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{port}"), "-c", "aiosmtpd.handlers.Mailbox"]);
         let child = command.arg(folder.path().join("box")).stderr(Stdio::null()).spawn().unwrap();
@@ -58,17 +64,24 @@ impl Post {
         rest.split_whitespace().next().unwrap().to_owned()
     }
 
-    fn taken(&self, to: &str) -> Option<String> {
-        let mut files: Vec<_> = std::fs::read_dir(self.folder.path().join("box/new")).ok()?.flatten().collect();
+    /// Every mail to this address that nobody took out, the oldest first.
+    pub fn all(&self, to: &str) -> Vec<String> {
+        self.files(to).into_iter().map(|(_, text)| unfolded(&text)).collect()
+    }
+
+    fn files(&self, to: &str) -> Vec<(PathBuf, String)> {
+        let entries = std::fs::read_dir(self.folder.path().join("box/new")).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.collect();
         files.sort_by_key(|file| file.metadata().and_then(|m| m.modified()).ok());
-        for file in files {
-            let text = std::fs::read_to_string(file.path()).unwrap();
-            if text.lines().any(|line| line == format!("To: {to}") || line == format!("X-RcptTo: {to}")) {
-                std::fs::remove_file(file.path()).unwrap();
-                return Some(unfolded(&text));
-            }
-        }
-        None
+        let texts = files.into_iter().map(|file| (file.path(), std::fs::read_to_string(file.path()).unwrap()));
+        let is_to = |text: &str| text.lines().any(|l| l == format!("To: {to}") || l == format!("X-RcptTo: {to}"));
+        texts.filter(|(_, text)| is_to(text)).collect()
+    }
+
+    fn taken(&self, to: &str) -> Option<String> {
+        let (path, text) = self.files(to).into_iter().next()?;
+        std::fs::remove_file(path).unwrap();
+        Some(unfolded(&text))
     }
 }
 

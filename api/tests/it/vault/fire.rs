@@ -26,7 +26,7 @@ async fn three_processes_with_64_tasks_that_want_an_expired_token_cost_one_refre
         let token = all[0].strip_prefix("token ").unwrap_or_else(|| panic!("round {round}: {all:?}")).to_owned();
         assert_ne!(token, last, "round {round}");
         let counts = w.oidc.counts().await;
-        let want = json!({ "codes": 1, "refreshes": round, "refused": 0, "revoked": 0 });
+        let want = json!({ "codes": 1, "refreshes": round, "refused": 0, "revoked": 0, "armed": 0 });
         assert_eq!(counts, want, "round {round}");
         last = token;
     }

@@ -5,6 +5,8 @@ mod canaries;
 mod fire;
 mod killed;
 mod process;
+mod random_kills;
+mod storms;
 
 use engine::clock::Clock;
 use engine::ids::{AccountId, UserId};
@@ -19,6 +21,8 @@ const LINK: &str =
     refresh_token, expires_at) VALUES ($1, 'oauth', 'oidc', $2, $3, $4, $5, 0)";
 const EXPIRE: &str = "UPDATE next_auth_accounts SET expires_at = 0 WHERE id = $1";
 
+const REFUSE: &str = "UPDATE next_auth_accounts SET refresh_token = 'unknown' WHERE id = $1";
+
 /// A database and a provider that the processes share.
 struct World {
     url: String,
@@ -31,8 +35,13 @@ struct World {
 impl World {
     /// `None` where PostgreSQL or the peers are not installed.
     async fn new() -> Option<Self> {
+        Self::with(&[]).await
+    }
+
+    /// The same with more in the provider's environment.
+    async fn with(env: &[(&str, &str)]) -> Option<Self> {
         let url = engine::testkit::postgres::url().await?;
-        let oidc = Oidc::start(&[]).await?;
+        let oidc = Oidc::start(env).await?;
         let db = Db::open(&DbConfig { url: url.clone(), connections: 4 }).await.unwrap();
         migrate::migrate(&db).await.unwrap();
         let ann = NewUser { email: "ann@example.org", ..NewUser::default() };
@@ -55,5 +64,15 @@ impl World {
     /// Its token has expired, as far as anybody can tell.
     async fn expire(&self, id: AccountId) {
         on_write!(&self.db, pool => sqlx::query(EXPIRE).bind(id).execute(pool).await.map(drop)).unwrap();
+    }
+
+    /// Faults of the provider that nobody met yet.
+    async fn armed(&self) -> i64 {
+        self.oidc.counts().await["armed"].as_i64().unwrap()
+    }
+
+    /// Its refresh token is one that the provider does not know.
+    async fn refuses(&self, id: AccountId) {
+        on_write!(&self.db, pool => sqlx::query(REFUSE).bind(id).execute(pool).await.map(drop)).unwrap();
     }
 }

@@ -55,6 +55,12 @@ impl Process {
         process
     }
 
+    /// Kills it, as `kill -9` does.
+    pub fn kill9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// `tasks` of it want the account's token at once.
     pub fn want(&mut self, account: AccountId, tasks: usize) {
         writeln!(self.orders, "{account} {tasks}").unwrap();

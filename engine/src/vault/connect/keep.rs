@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::ids::{AccountId, UserId};
 use crate::partition;
 use crate::secret::Secret;
-use crate::store::accounts;
+use crate::store::accounts::{self, AccountRow};
 use crate::store::links::{self, Link};
 use crate::vault::Vault;
 use crate::vault::connect::session::Data;
@@ -20,6 +20,13 @@ const TRIES: u32 = 3;
 pub struct Unlinked {
     /// Whether the provider was told; `None`: it takes no such message, or there was no token to name.
     pub revoked: Option<Result<(), String>>,
+}
+
+/// What a provider has to hear of an account that is gone.
+#[derive(Debug)]
+pub struct Parting {
+    provider: String,
+    token: Option<Secret>,
 }
 
 impl Vault {
@@ -146,21 +153,56 @@ impl Vault {
         let db = &self.0.parts.db;
         let row = accounts::get(db, id).await?.filter(|row| row.user_id == Some(user));
         let Some(row) = row else { return Ok(None) };
-        // What it may be revoked with is read before it is gone; what does not open cannot be named to anybody.
-        let open = |column, text: &Option<String>| self.open(id, column, text.as_deref()).ok().flatten();
-        let token = open("refresh_token", &row.refresh_token).or_else(|| open("access_token", &row.access_token));
+        // What it may be revoked with is read before it is gone.
+        let parting = self.parting(&row);
         if !links::remove(db, user, id).await? {
             return Ok(None);
         }
         self.forget(id);
         let title = self.title(&row.provider);
         self.give_up(id, &format!("its {title} account was unlinked: link one again and name it in the AREA")).await?;
-        let client = self.provider(&row.provider).and_then(|provider| provider.client());
-        let revoked = match (client, token) {
-            (Some((oauth, client)), Some(token)) => self.asked(oauth, client).revoke(&token).await,
-            _ => None,
-        };
-        Ok(Some(Unlinked { revoked: revoked.map(|done| done.map_err(|fault| fault.why().to_owned())) }))
+        Ok(Some(Unlinked { revoked: self.revoked(parting).await }))
+    }
+
+    /// What the provider has to hear of a row that goes.
+    fn parting(&self, row: &AccountRow) -> Parting {
+        // What does not open cannot be named to anybody.
+        let open = |column, text: &Option<String>| self.open(row.id, column, text.as_deref()).ok().flatten();
+        let token = open("refresh_token", &row.refresh_token).or_else(|| open("access_token", &row.access_token));
+        Parting { provider: row.provider.clone(), token }
+    }
+
+    async fn revoked(&self, parting: Parting) -> Option<Result<(), String>> {
+        let (oauth, client) = self.provider(&parting.provider).and_then(|provider| provider.client())?;
+        let revoked = self.asked(oauth, client).revoke(&parting.token?).await?;
+        Some(revoked.map_err(|fault| fault.why().to_owned()))
+    }
+
+    /// What the providers have to hear when `user` leaves; read before their rows go.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn partings(&self, user: UserId) -> sqlx::Result<Vec<Parting>> {
+        let db = &self.0.parts.db;
+        let mut partings = Vec::new();
+        for account in accounts::of(db, user).await? {
+            let row = accounts::get(db, account.id).await?;
+            partings.extend(row.map(|row| self.parting(&row)));
+            self.forget(account.id);
+        }
+        Ok(partings)
+    }
+
+    /// Tells the providers, beside everything else: whoever left does not wait for them.
+    pub fn part(&self, partings: Vec<Parting>) {
+        for parting in partings {
+            let (vault, provider) = (self.clone(), parting.provider.clone());
+            self.0.tasks.spawn(self.0.halted.clone().run_until_cancelled_owned(async move {
+                if let Some(Err(why)) = vault.revoked(parting).await {
+                    tracing::warn!(provider, why, "the token of an account whose owner left could not be revoked");
+                }
+            }));
+        }
     }
 
     /// Tries an account: its token, and what the provider says of it.

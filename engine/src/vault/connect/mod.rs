@@ -9,7 +9,7 @@ mod keep;
 mod session;
 
 pub use arrive::{Arrived, BeginSignIn};
-pub use keep::Unlinked;
+pub use keep::{Parting, Unlinked};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
