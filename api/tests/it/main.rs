@@ -10,4 +10,5 @@ mod kit;
 mod peers;
 mod people;
 mod rest;
+mod spotify;
 mod vault;

@@ -102,7 +102,9 @@ pub(super) fn select(data: &Value, event: &Value) -> Verdict {
 
 pub(super) fn check(data: &Value) -> Vec<Invalid> {
     match Filter::deserialize(data) {
-        Ok(filter) => engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why)).into_iter().collect(),
+        Ok(filter) => {
+            engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why)).into_iter().collect()
+        }
         Err(wrong) => vec![Invalid::new("", wrong.to_string())],
     }
 }
