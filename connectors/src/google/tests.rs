@@ -484,7 +484,7 @@ async fn a_mail_is_the_same_bytes_again_and_says_what_was_asked() {
     }
     let calls = server.received_requests().await.unwrap();
     let sent: Vec<_> = calls.iter().filter(|call| call.url.path().ends_with("/send")).map(raw).collect();
-    assert_eq!((sent.len(), &sent[0] == &sent[1]), (2, true));
+    assert_eq!((sent.len(), sent[0] == sent[1]), (2, true));
     assert!(calls.iter().any(|call| call.url.path() == "/web/pic.png" && !call.headers.contains_key("authorization")));
 
     let mail = MessageParser::default().parse(&sent[0]).unwrap();

@@ -74,6 +74,19 @@ async fn a_backlog_larger_than_a_poll_is_read_to_its_end_and_each_track_comes_on
 }
 
 #[tokio::test]
+async fn what_was_saved_in_one_second_comes_in_the_order_in_which_it_was_saved() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    let mut cursor = None;
+    serve(&server, ok(json!({"items": [], "next": null}))).await;
+    poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
+    serve(&server, ok(json!({"items": [saved(3, 7), saved(2, 7), saved(1, 7)], "next": null}))).await;
+    let page = poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
+    let names: Vec<&str> = page.items.iter().map(|item| item.body["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["1", "2", "3"]);
+}
+
+#[tokio::test]
 async fn after_a_resync_it_is_searched_from_the_last_item_and_no_further() {
     let server = MockServer::start().await;
     let account = Account::at(&server.uri());

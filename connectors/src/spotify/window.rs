@@ -94,6 +94,8 @@ impl<'a> Window<'a> {
         };
         let moved = self.cursor.as_ref() != Some(&after);
         let cursor = moved.then(|| serde_json::json!(after));
+        // What has one time came newest first too.
+        self.new.reverse();
         self.new.sort_by_key(|item| item.at);
         (self.new, cursor)
     }
