@@ -3,10 +3,16 @@
 
 mod add_label;
 mod attached;
+#[cfg(test)]
+mod calendar_tests;
+mod calendars;
+mod create_event;
 mod errors;
+mod event_starts;
 mod labels;
 mod mail;
 mod mailbox;
+mod new_event;
 mod new_mail;
 mod options;
 mod query;
@@ -24,11 +30,11 @@ use crate::call::{ApiSpec, BatchSpec};
 pub static GOOGLE: Service = Service {
     name: "google",
     title: "Google",
-    description: "Watches your mail and sends it.",
+    description: "Watches your mail and your calendars, sends mail and makes events.",
     provider: Some("google"),
-    options: &[&options::LABEL],
-    actions: &[&new_mail::SPEC],
-    reactions: &[&send_mail::SPEC, &add_label::SPEC],
+    options: &[&options::LABEL, &options::CALENDARS_OF],
+    actions: &[&new_mail::SPEC, &new_event::SPEC, &event_starts::SPEC],
+    reactions: &[&send_mail::SPEC, &add_label::SPEC, &create_event::SPEC],
 };
 
 /// Gmail. Its base URL is the host alone.
@@ -40,5 +46,15 @@ pub static GMAIL: ApiSpec = ApiSpec {
     batch: Some(BatchSpec { path: "/batch/gmail/v1", most: 50 }),
 };
 
+/// Google Calendar. Its base URL has the path `calendar/v3`.
+pub static CALENDAR: ApiSpec = ApiSpec {
+    name: "calendar",
+    title: "Google Calendar",
+    said: errors::said,
+    batch: Some(BatchSpec { path: "/batch/calendar/v3", most: 50 }),
+};
+
 /// What Gmail's parts were run against.
 const TRIED_GMAIL: &str = "a scripted Gmail that follows its documentation";
+/// What the calendar's parts were run against.
+const TRIED_CALENDAR: &str = "a scripted Google Calendar that follows its documentation";

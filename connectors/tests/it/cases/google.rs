@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
+use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::{Case, Gives, Thing, broken, json_bytes};
@@ -21,6 +22,38 @@ pub static NEW_MAIL: Case = Case {
     },
     gives: Gives::List,
 };
+
+pub static NEW_EVENT: Case = Case {
+    action: "google.new_event",
+    data: |_| json!({}),
+    serve: |things| {
+        Reply::Api(Api { things: things.to_vec(), answer: changes, main: json_bytes(&events(things.iter())) })
+    },
+    gives: Gives::List,
+};
+
+pub static EVENT_STARTS: Case = Case {
+    action: "google.event_starts",
+    data: |_| json!({ "minutes": 60 }),
+    serve: |things| Reply::ok("application/json", json_bytes(&events(things.iter()))),
+    gives: Gives::List,
+};
+
+fn events<'a>(things: impl Iterator<Item = &'a Thing>) -> Value {
+    let event = |thing: &Thing| {
+        let at = DateTime::from_timestamp(START + thing.at, 0).unwrap().to_rfc3339();
+        json!({ "id": format!("e{}", thing.id), "summary": thing.text, "status": "confirmed", "created": at,
+            "start": { "dateTime": at }, "end": { "dateTime": at } })
+    };
+    json!({ "summary": "Ann", "timeZone": "Europe/Paris", "items": things.map(event).collect::<Vec<_>>() })
+}
+
+fn changes(stage: &Stage<'_>) -> Reply {
+    let from = stage.param("syncToken").and_then(|token| token.parse().ok()).unwrap_or(0);
+    let mut list = events(stage.behind(from).into_iter());
+    list["nextSyncToken"] = json!(stage.came.len().to_string());
+    ok(&list)
+}
 
 fn ok(body: &Value) -> Reply {
     Reply::ok("application/json", json_bytes(body))

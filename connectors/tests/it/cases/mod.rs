@@ -76,6 +76,8 @@ pub static ALL: &[&Case] = &[
     &spotify::NEW_SAVED_TRACK,
     &spotify::TRACK_PLAYED,
     &google::NEW_MAIL,
+    &google::NEW_EVENT,
+    &google::EVENT_STARTS,
 ];
 
 /// The actions of `all()` that must have a case: polled, and not by the clock alone.
