@@ -55,6 +55,6 @@ pub static CALENDAR: ApiSpec = ApiSpec {
 };
 
 /// What Gmail's parts were run against.
-const TRIED_GMAIL: &str = "a scripted Gmail that follows its documentation";
+const TRIED_GMAIL: &str = "the strict Google emulator, by the daemon; a scripted Gmail for what the emulator has not";
 /// What the calendar's parts were run against.
-const TRIED_CALENDAR: &str = "a scripted Google Calendar that follows its documentation";
+const TRIED_CALENDAR: &str = "a scripted Google Calendar that follows its documentation; create_event also the strict Google emulator, by the daemon";

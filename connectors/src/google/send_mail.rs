@@ -1,5 +1,5 @@
 //! The reaction `google.send_mail`. It looks for the mail before it sends it: by its Message-ID, which comes from the run's key, and, as
-//! Gmail may put one of its own in that place, by a header of ours in what was sent since the run's birth.
+//! Gmail may put one of its own in that place and searches may lag, by its headers in what was sent since the run's birth.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -235,8 +235,11 @@ async fn sent(caller: &Caller<'_>, mark: &str, cx: &ReactCx<'_>) -> Result<Optio
     let since = (cx.born - TimeDelta::seconds(1)).timestamp();
     let recent = LIST.ask().query("q", format!("in:sent after:{since}")).query("maxResults", RECENT);
     let recent = caller.json::<List>(&recent.query("includeSpamTrash", true)).await?.messages;
-    let header = |id: &str| GET.ask().at("id", id).query("format", "metadata").query("metadataHeaders", MARK);
-    let asks: Vec<_> = recent.iter().map(|stub| header(&stub.id)).collect();
+    let headers = |id: &str| {
+        let ask = GET.ask().at("id", id).query("format", "metadata");
+        ask.query("metadataHeaders", MARK).query("metadataHeaders", "Message-ID")
+    };
+    let asks: Vec<_> = recent.iter().map(|stub| headers(&stub.id)).collect();
     let answers = caller.batch(&asks).await?;
     for ((stub, ask), answer) in recent.into_iter().zip(&asks).zip(answers) {
         let mail: Sent = match answer {
@@ -245,7 +248,8 @@ async fn sent(caller: &Caller<'_>, mark: &str, cx: &ReactCx<'_>) -> Result<Optio
             Err(refused) if refused.reason == crate::call::Reason::Missing => continue,
             Err(refused) => return Err(refused.fault),
         };
-        if mail.payload.header(MARK) == Some(mark) {
+        let header = |name: &str| mail.payload.header(name).map(|value| value.trim().trim_matches(['<', '>']));
+        if header(MARK) == Some(mark) || header("Message-ID") == Some(&message_id(mark)) {
             return Ok(Some(stub));
         }
     }
