@@ -17,7 +17,7 @@ const MOST: usize = 100;
 
 /// The labels of a mailbox.
 pub static LABEL: OptionsSpec =
-    OptionsSpec { name: "label", scopes: &["gmail.labels"], list: |cx| Box::pin(mail_labels(cx)) };
+    OptionsSpec { name: "label", scopes: &["gmail.readonly"], list: |cx| Box::pin(mail_labels(cx)) };
 
 /// The calendars of an account.
 pub static CALENDARS_OF: OptionsSpec =
