@@ -111,13 +111,16 @@ struct Held {
 /// Provider, API, and the account where it is that account's alone.
 type HoldKey = (String, String, Option<AccountId>);
 
+/// What APIs taught, by the API and what it is about, with the instant when it did.
+type Known = HashMap<(String, &'static str), (String, DateTime<Utc>)>;
+
 /// What is known of every API.
 #[derive(Default)]
 pub struct Usage {
     time: Time,
     limits: HashMap<(String, String), Limits>,
     holds: Mutex<HashMap<HoldKey, Held>>,
-    known: Mutex<HashMap<(String, &'static str), (String, DateTime<Utc>)>>,
+    known: Mutex<Known>,
     spends: std::sync::atomic::AtomicU64,
 }
 
