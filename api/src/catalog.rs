@@ -1,7 +1,7 @@
 //! What the services offer, as JSON: the same words for `GET /v1/services`, `area catalog` and the page. Everything comes from
 //! the specs.
 
-use engine::port::{ActionSpec, FeedKind, ReactionSpec, Service};
+use engine::port::{About, ActionSpec, FeedKind, ReactionSpec, Service};
 use serde_json::{Value, json};
 
 /// One line of the list: `{name, title, description}` and the provider whose account it needs.
@@ -15,6 +15,7 @@ pub fn line(service: &Service) -> Value {
 pub fn full(service: &Service) -> Value {
     let mut all = line(service);
     all["actions"] = service.actions.iter().map(|a| action(a)).collect();
+    all["options"] = service.options.iter().map(|o| json!({ "name": o.name, "scopes": o.scopes })).collect();
     all["reactions"] = service.reactions.iter().map(|r| reaction(r)).collect();
     all
 }
@@ -31,6 +32,7 @@ pub fn action(spec: &ActionSpec) -> Value {
         "schema": (spec.params)(), "sample": sample(spec.sample_params), "event": sample(spec.sample_event),
         "scopes": spec.scopes, "feed": spec.feed.name, "kind": kind,
         "every_at_least_s": floor, "every_default_s": default,
+        "cost": spec.about.cost, "tried": spec.about.tried, "event_schema": gives(&spec.about),
     })
 }
 
@@ -40,7 +42,12 @@ pub fn reaction(spec: &ReactionSpec) -> Value {
         "name": spec.name, "title": spec.title, "description": spec.description,
         "schema": (spec.params)(), "sample": sample(spec.sample_params), "output": sample(spec.sample_output),
         "scopes": spec.scopes, "guarantee": spec.guarantee,
+        "cost": spec.about.cost, "tried": spec.about.tried, "output_schema": gives(&spec.about),
     })
+}
+
+fn gives(about: &About) -> Option<Value> {
+    about.gives.map(|schema| schema())
 }
 
 /// A spec's sample; the conformance suite holds that it is JSON.

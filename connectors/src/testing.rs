@@ -3,14 +3,21 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
-use engine::ids::AreaId;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use engine::ids::{AccountId, AreaId};
 use engine::net::{Http, NetConfig, parse_allow};
 use engine::port::{
-    ActionSpec, AreaPort, Boxed, FeedKind, Item, Page, PollCx, ReactCx, Reacted, ReactionSpec, Started,
+    ActionSpec, Api, AreaPort, Auth, Boxed, FeedKind, Item, OptionsCx, Page, PollCx, ReactCx, Reacted, ReactionSpec,
+    Started,
 };
+use engine::secret::Secret;
+use engine::usage::Usage;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use url::Url;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 pub fn now() -> DateTime<Utc> {
@@ -66,14 +73,70 @@ impl Source {
     }
 }
 
+/// An account at a server on loopback. Its token is `token-N`; each refusal makes the next.
+pub struct Account {
+    base: Url,
+    pub usage: Usage,
+    id: AccountId,
+    refreshes: AtomicUsize,
+    /// What the next refresh comes to, where not to a token.
+    pub lost: Mutex<Option<Fault>>,
+}
+
+impl Account {
+    pub fn at(base: &str) -> Self {
+        let (usage, refreshes) = (Usage::default(), AtomicUsize::new(0));
+        Self { base: Url::parse(base).unwrap(), usage, id: AccountId::new(), refreshes, lost: Mutex::default() }
+    }
+
+    pub fn refreshes(&self) -> usize {
+        self.refreshes.load(Ordering::SeqCst)
+    }
+
+    pub fn poll<'a>(&'a self, http: &'a Http, params: &'a Value, cursor: Option<&'a Value>) -> PollCx<'a> {
+        PollCx { params, cursor, since: None, auth: Some(self), http, now: now() }
+    }
+
+    pub fn options<'a>(&'a self, http: &'a Http, q: &'a str) -> OptionsCx<'a> {
+        OptionsCx { q, within: None, auth: Some(self), http, now: now() }
+    }
+}
+
+impl Auth for Account {
+    fn bearer(&self) -> Boxed<'_, Result<Secret, Fault>> {
+        Box::pin(async { Ok(Secret::new(format!("token-{}", self.refreshes()))) })
+    }
+
+    fn refused<'a>(&'a self, token: &'a Secret) -> Boxed<'a, Result<Secret, Fault>> {
+        Box::pin(async move {
+            assert_eq!(token.expose(), format!("token-{}", self.refreshes()), "it says which one");
+            if let Some(fault) = self.lost.lock().unwrap().clone() {
+                return Err(fault);
+            }
+            self.refreshes.fetch_add(1, Ordering::SeqCst);
+            self.bearer().await
+        })
+    }
+
+    fn api<'a>(&'a self, name: &'a str) -> Option<Api<'a>> {
+        let (base, usage) = (&self.base, &self.usage);
+        (name != "absent").then_some(Api { provider: "acme", name, base, account: self.id, usage, nodes: 1 })
+    }
+}
+
 /// Runs a reaction once, under the key `run-1`.
 pub async fn react(spec: &ReactionSpec, data: Value) -> Result<Value, Fault> {
+    react_as(spec, data, None).await
+}
+
+/// The same with an account.
+pub async fn react_as(spec: &ReactionSpec, data: Value, account: Option<&Account>) -> Result<Value, Fault> {
     assert_eq!((spec.check)(&data), [], "{data}");
     let http = http();
     let cx = ReactCx {
         params: &data,
         key: "run-1",
-        auth: None,
+        auth: account.map(|account| account as &dyn Auth),
         http: &http,
         born: now(),
         now: now(),

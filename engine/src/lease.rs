@@ -4,6 +4,7 @@
 //! everything at start and lives for ever, through the same rows.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -88,6 +89,8 @@ pub struct Leases {
     url: Option<String>,
     lease: Duration,
     state: RwLock<State>,
+    /// Nodes that were alive at the last round.
+    nodes: AtomicU32,
     /// Rounds and releases one after the other: what a round reads must still be so when it is believed.
     changing: tokio::sync::Mutex<()>,
 }
@@ -110,8 +113,16 @@ impl Leases {
         url: Option<String>,
         lease: Duration,
     ) -> Result<Self, StoreError> {
-        let leases =
-            Self { db, clock, name, url, lease, state: RwLock::default(), changing: tokio::sync::Mutex::default() };
+        let leases = Self {
+            db,
+            clock,
+            name,
+            url,
+            lease,
+            state: RwLock::default(),
+            nodes: AtomicU32::new(1),
+            changing: tokio::sync::Mutex::default(),
+        };
         leases.register().await?;
         Ok(leases)
     }
@@ -198,6 +209,7 @@ impl Leases {
                 .into_iter()
                 .collect();
         let alive = self.alive().await?.max(1);
+        self.nodes.store(u32::try_from(alive).unwrap_or(u32::MAX), Ordering::Relaxed);
         let share = (PARTITIONS + alive - 1) / alive;
         let mut held = stored.clone();
         if (held.len() as i64) < share {
@@ -256,6 +268,11 @@ impl Leases {
         let (now, sql) = (self.clock.micros(), self.choose(ALIVE));
         let (count,): (i64,) = on!(&self.db, pool => sqlx::query_as(sql).bind(now).fetch_one(pool).await)?;
         Ok(count)
+    }
+
+    /// As many as there were at the last round.
+    pub fn nodes(&self) -> u32 {
+        self.nodes.load(Ordering::Relaxed).max(1)
     }
 
     /// How long to wait between rounds.

@@ -36,6 +36,7 @@ pub mod template;
 pub mod testkit;
 pub mod text;
 mod turns;
+pub mod usage;
 pub mod vault;
 pub mod why;
 pub mod zone;

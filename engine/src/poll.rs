@@ -26,11 +26,15 @@ const DECIDE_AGAIN: u32 = 8;
 const LAST_AT: &str =
     "SELECT MAX(at) FROM (SELECT at FROM events WHERE source_id = $1 ORDER BY id DESC LIMIT 100) AS last";
 
+const JOINED_AT: &str = "SELECT MIN(joined_at) FROM areas WHERE source_id = $1";
+
 /// How a poll went.
 struct Went {
     items: usize,
     answer: String,
     cursor: Option<Value>,
+    /// What a search after a resync could not reach.
+    gap: Option<String>,
 }
 
 /// Polls `row`'s source and puts it back into the schedule.
@@ -49,8 +53,13 @@ pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
     let now = engine.clock.micros();
     let (next, faults, items) = match went {
         Ok(went) => {
-            if engine.recovered(row.id) {
-                record_health(engine, &row, None).await;
+            let (recovered, gapped) = (engine.recovered(row.id), went.gap.is_some());
+            if let Some(what) = went.gap {
+                tracing::warn!(source = %row.id, what, "items may be missing after a resync");
+                engine.gapped(row.id, what, now);
+            }
+            if recovered || gapped {
+                record_health(engine, &row, engine.well(row.id)).await;
             }
             engine.answered(row.id, went.answer);
             (next_instant(engine, &row, feed, went.cursor.as_ref(), now), 0, went.items)
@@ -109,13 +118,13 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     let params = engine.plans.feed_params(row).map_err(|e| Fault::rejected(e.to_string()))?;
     let mut cursor = engine.cursor_of(row);
     let mut since = None;
-    let mut went = Went { items: 0, answer: String::new(), cursor: None };
+    let mut went = Went { items: 0, answer: String::new(), cursor: None, gap: None };
     let mut baseline = cursor.is_none();
     for _ in 0..engine.limits.pages_per_poll {
         let page = match ask(engine, row, feed, &params, cursor.as_ref(), since, at).await {
             Err(Fault::Resync { why }) if since.is_none() => {
                 tracing::warn!(source = %row.id, why, "the cursor is no longer valid; searching from the last item");
-                since = Some(last_item(engine, row.id).await?.unwrap_or_else(|| from_micros(at)));
+                since = Some(searched_from(engine, row.id, at).await?);
                 (cursor, baseline) = (None, false);
                 continue;
             }
@@ -124,11 +133,12 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
         let page = Taken { last: !page.more, baseline, queues: false, page };
         went.items += page.page.items.len();
         went.answer.clone_from(&page.page.answer);
-        let more = page.page.more;
+        let (more, gap) = (page.page.more, page.page.gap.clone());
         if let Some(moved) = page.page.cursor.clone() {
             cursor = Some(moved);
         }
         settle(engine, row, page, &joining).await?;
+        went.gap = gap.or(went.gap);
         if !more {
             break;
         }
@@ -160,7 +170,8 @@ async fn ask(
         return Err(Fault::rejected("this feed is not polled"));
     };
     let now = from_micros(at);
-    let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account));
+    let provider = engine.feed(&row.service, &row.feed).and_then(|(_, service, _)| service.provider);
+    let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account, provider));
     let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
     let cx = PollCx { params, cursor, since, auth, http: &engine.http, now };
     let limit = engine.limits.poll_timeout;
@@ -315,7 +326,19 @@ async fn drop_recorded(engine: &Engine, source: SourceId, items: &mut Vec<Item>)
     Ok(())
 }
 
-/// When the last recorded items happened: where a search after a resync begins.
+/// Where a search after a resync begins: at the last recorded items; where there are none, at the first moment that an AREA of the
+/// source has watched, as far back as events are kept.
+async fn searched_from(engine: &Engine, source: SourceId, at: Micros) -> sqlx::Result<DateTime<Utc>> {
+    if let Some(last) = last_item(engine, source).await? {
+        return Ok(last);
+    }
+    let (joined,): (Option<Micros>,) =
+        on!(&engine.db, pool => sqlx::query_as(JOINED_AT).bind(source).fetch_one(pool).await)?;
+    let kept = Micros::try_from(engine.limits.keep_events.as_micros()).unwrap_or(Micros::MAX);
+    Ok(from_micros(joined.unwrap_or(at).clamp(at.saturating_sub(kept), at)))
+}
+
+/// When the last recorded items happened.
 async fn last_item(engine: &Engine, source: SourceId) -> sqlx::Result<Option<DateTime<Utc>>> {
     let (at,): (Option<Micros>,) = on!(&engine.db, pool => sqlx::query_as(LAST_AT).bind(source).fetch_one(pool).await)?;
     Ok(at.map(from_micros))

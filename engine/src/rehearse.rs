@@ -82,7 +82,7 @@ pub async fn dry_run(plan: &Plan, vault: &Vault, http: &Http, clock: &Clock, lim
         ));
     };
     let now = clock.now();
-    let auth = plan.account.map(|account| vault.auth(plan.user, account));
+    let auth = plan.account.map(|account| vault.auth(plan.user, account, plan.service.provider));
     let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
     let cx = PollCx { params: &watch.params, cursor: None, since: None, auth, http, now };
     let page = match tokio::time::timeout(limits.poll_timeout, poll(cx)).await {

@@ -11,7 +11,7 @@ use crate::area::plan::Plan;
 use crate::clock::{Micros, from_micros};
 use crate::history::{self, EventView, RunView};
 use crate::ids::{AreaId, AreaNo, EventId, RunId, SourceId, UserId, born_at};
-use crate::node::{Engine, Standing};
+use crate::node::{Engine, Gap, Standing};
 use crate::on;
 use crate::port::Verdict;
 use crate::store::areas::{self, AreaRow, AreaState};
@@ -33,6 +33,9 @@ pub struct Why {
     pub poll: Option<Poll>,
     /// The fault that stands on its source.
     pub fault: Option<Standing>,
+    /// What a search after a resync could not reach, the last time that there was such a gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
     /// Failed runs in a row.
     pub failed_runs: i64,
     /// The recent events of its source, the newest first.
@@ -46,6 +49,9 @@ pub struct Seen {
     pub poll: Option<Poll>,
     /// The fault that stands.
     pub fault: Option<Standing>,
+    /// The last gap in its items.
+    #[serde(default)]
+    pub gap: Option<Gap>,
 }
 
 /// The last and the next poll.
@@ -111,6 +117,7 @@ pub async fn why(
         joined_at: row.joined_at.map(from_micros),
         poll: seen.poll,
         fault: seen.fault,
+        gap: seen.gap,
         failed_runs: row.failures,
         events: explained,
     }))
@@ -127,7 +134,7 @@ impl Engine {
             next_at: next.map(from_micros),
             faults: slot.faults,
         });
-        Seen { poll, fault: self.standing(source) }
+        Seen { poll, fault: self.standing(source), gap: self.gap(source) }
     }
 }
 

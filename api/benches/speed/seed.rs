@@ -83,7 +83,15 @@ async fn make(db: &Db, install: &Install, area: &Value) -> SourceId {
     let http = Http::new(NetConfig { allow: vec!["127.0.0.0/8".parse().unwrap()], ..NetConfig::default() }).unwrap();
     let ids = IdGen::new(clock.clone(), 0, 0).into();
     let services = connectors::all();
-    let desk = Desk { db: db.clone(), services, ring: install.ring(), http: http.clone(), clock: clock.clone(), ids };
+    let desk = Desk {
+        db: db.clone(),
+        services,
+        ring: install.ring(),
+        http: http.clone(),
+        providers: Arc::new([]),
+        clock: clock.clone(),
+        ids,
+    };
     let source = desk.create(user, area, false).await.unwrap().area.source_id;
     let cursor = cursor(db, &http, &clock, source).await;
     let (remember, join) = ("UPDATE sources SET cursor = $1", "UPDATE areas SET joined_at = $1");

@@ -133,7 +133,7 @@ pub(super) fn from_environment(services: Services, files: &mut [FileDocument]) -
 
 /// Says everything that is wrong, each with its file and JSON pointer, and sums it up.
 pub(super) fn wrong_places(places: &[String], wrong: Vec<(usize, Vec<Invalid>)>) -> Failure {
-    for (index, Invalid { pointer, detail }) in wrong.iter().flat_map(|(i, all)| all.iter().map(move |w| (*i, w))) {
+    for (index, Invalid { pointer, detail, .. }) in wrong.iter().flat_map(|(i, all)| all.iter().map(move |w| (*i, w))) {
         let place = places.get(index).map_or("", String::as_str);
         let hash = if place.contains('#') || pointer.is_empty() { "" } else { "#" };
         eprintln!("{place}{hash}{pointer}: {detail}");

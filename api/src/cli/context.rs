@@ -127,8 +127,9 @@ impl Context {
         let floor = lease::id_floor(db).await?;
         let ids = IdGen::new(self.clock.clone(), rand::random_range(COMMANDS), floor);
         let http = Http::new(self.settings.net.config()).map_err(Failure::failed)?;
+        let providers = self.settings.providers()?.into();
         let (db, ring, clock) = (db.clone(), self.ring(db).await?, self.clock.clone());
-        Ok(Desk { db, services: connectors::all(), ring, http, clock, ids: Arc::new(ids) })
+        Ok(Desk { db, services: connectors::all(), ring, http, providers, clock, ids: Arc::new(ids) })
     }
 
     /// What reads the tokens of accounts, and refreshes none: that is a daemon's.

@@ -83,7 +83,8 @@ impl DryRun {
         let ring = KeyRing::generate().map_err(|e| Failure::failed(e.to_string()))?;
         let http = Http::new(context.settings.net.config()).map_err(Failure::failed)?;
         let ids = Arc::new(IdGen::new(clock.clone(), 0, 0));
-        Ok((Desk { db, services: connectors::all(), ring, http, clock, ids }, UserId::new()))
+        let providers = context.settings.providers()?.into();
+        Ok((Desk { db, services: connectors::all(), ring, http, providers, clock, ids }, UserId::new()))
     }
 }
 

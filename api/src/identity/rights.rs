@@ -97,6 +97,7 @@ pub const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/runs/{id}/replay", Write),
     ("GET", "/v1/services", Read),
     ("GET", "/v1/services/{service}", Read),
+    ("GET", "/v1/services/{service}/options/{field}", Link),
     ("GET", "/v1/tokens", Person),
     ("POST", "/v1/tokens", Person),
     ("DELETE", "/v1/tokens/{id}", Person),

@@ -161,11 +161,23 @@ fn others() -> Map<String, Value> {
     }));
     let mut full = service.clone();
     full["properties"]["actions"] = json!({"type": "array", "items": reference("Action")});
+    full["properties"]["options"] = json!({"type": "array", "description": "What can be picked by name: `/v1/services/{service}/options/{field}`",
+    "items": object(json!({
+        "name": text("As `x-options` of a property in a schema names it"),
+        "scopes": {"type": "array", "items": {"type": "string"}, "description": "What listing them needs"},
+    }))});
     full["properties"]["reactions"] = json!({"type": "array", "items": reference("Reaction")});
     let part = |more: Value| {
         let mut part = line.clone();
         if let (Some(part), Value::Object(more)) = (part.as_object_mut(), more) {
             part.insert("schema".into(), json!({"type": "object", "description": "The JSON Schema of its `data`"}));
+            part.insert(
+                "scopes".into(),
+                json!({"type": "array", "items": {"type": "string"},
+                "description": "What its account must have granted"}),
+            );
+            part.insert("cost".into(), text("What one use costs of the provider's quota; empty: nothing"));
+            part.insert("tried".into(), text("What our tests run it against; empty: nothing outside is called"));
             part.insert("sample".into(), json!({"description": "A `data` that the schema accepts"}));
             part.extend(more);
         }
@@ -191,13 +203,22 @@ fn others() -> Map<String, Value> {
         "Diff": object(json!({
             "from": number("The first revision"), "to": number("The second"), "changes": {"type": "array", "items": reference("Op")},
         })),
+        "Choices": object(json!({
+            "items": {"type": "array", "description": "In the order in which they are offered", "items": object(json!({
+                "value": text("What `data` holds"), "title": text("What a person reads"),
+                "detail": text("What tells two of one title apart; may be absent"),
+            }))},
+            "more": {"type": "boolean", "description": "There are more: a longer `q` finds them"},
+        })),
         "ServiceList": list(service),
         "Service": full,
         "Action": part(json!({
             "event": {"description": "A sample of what templates see as `event`"},
+            "event_schema": {"type": ["object", "null"], "description": "The JSON Schema of the event; null: the far side decides"},
             "kind": {"enum": ["polled", "hook", "native"], "description": "How its events come"},
         })),
         "Reaction": part(json!({
+            "output_schema": {"type": ["object", "null"], "description": "The JSON Schema of the output; null: the far side decides"},
             "output": {"description": "A sample of what later steps see as `steps.ID`"},
             "guarantee": {"enum": ["idempotent", "checked", "at_least_once"],
                 "description": "What a repetition after a crash does"},

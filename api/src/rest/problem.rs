@@ -10,7 +10,7 @@ use engine::port::Invalid;
 use engine::store::batch::is_passing;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Every kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +129,31 @@ pub struct Place {
     pointer: String,
     /// What is wrong there and what would be right.
     detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Only where an account lacks scopes: the request that asks its owner to grant them.
+    grant: Option<GrantBy>,
+}
+
+/// A request that grants what is missing.
+#[derive(Serialize, JsonSchema)]
+pub struct GrantBy {
+    /// `POST`.
+    method: &'static str,
+    /// Where to.
+    href: String,
+    /// What to send.
+    body: Value,
+}
+
+impl From<&Invalid> for Place {
+    fn from(invalid: &Invalid) -> Self {
+        let grant = invalid.grant.as_ref().map(|grant| GrantBy {
+            method: "POST",
+            href: format!("/v1/connect/{}", grant.provider),
+            body: json!({ "scopes": grant.scopes }),
+        });
+        Self { pointer: invalid.pointer.clone(), detail: invalid.detail.clone(), grant }
+    }
 }
 
 impl Problem {
@@ -197,7 +222,7 @@ impl IntoResponse for Problem {
         let (status, name, title) = self.kind.says();
         let body = json!({
             "type": format!("/docs#problem-{name}"), "title": title, "status": status.as_u16(), "detail": self.detail,
-            "errors": self.errors,
+            "errors": self.errors.iter().map(Place::from).collect::<Vec<_>>(),
         });
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -23,7 +23,7 @@ pub fn all() -> Vec<(String, Value)> {
 }
 
 /// The keys of a provider's table that are tables themselves, of any names.
-const PROVIDER_TABLES: [&str; 2] = ["params", "apis"];
+const PROVIDER_TABLES: [&str; 4] = ["params", "apis", "account_quota", "app_quota"];
 
 /// The keys of a provider's table.
 pub fn of_provider() -> Vec<String> {

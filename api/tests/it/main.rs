@@ -11,4 +11,5 @@ mod peers;
 mod people;
 mod rest;
 mod site;
+mod spotify;
 mod vault;

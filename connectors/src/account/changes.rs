@@ -3,7 +3,7 @@
 //! The engine makes an item once for each loss and each known end:
 //! `{"kind", "account": {"id", "provider", "who"}, "reason" or "ends_at", "at"}`.
 
-use engine::port::{ActionSpec, FeedKind, FeedSpec, Invalid, Verdict, params};
+use engine::port::{About, ActionSpec, FeedKind, FeedSpec, Invalid, Verdict, params};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ macro_rules! change {
             sample_params: "{}",
             sample_event: $event,
             scopes: &[],
+            about: About::NONE,
             feed: &FEED,
             feed_params: |_| json!({}),
             select: |data, item, _| select($name, data, item),

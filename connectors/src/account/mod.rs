@@ -10,6 +10,7 @@ pub static ACCOUNT: Service = Service {
     title: "Accounts",
     description: "Watches the accounts that you linked.",
     provider: None,
+    options: &[],
     actions: &[&changes::NEEDS_RECONNECT, &changes::EXPIRES_SOON],
     reactions: &[],
 };

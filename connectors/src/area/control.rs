@@ -2,7 +2,7 @@
 
 use engine::fault::Fault;
 use engine::ids::AreaId;
-use engine::port::{Guarantee, Invalid, ReactCx, Reacted, ReactionSpec, params};
+use engine::port::{About, Guarantee, Invalid, ReactCx, Reacted, ReactionSpec, params};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ pub static RUN: ReactionSpec = ReactionSpec {
     sample_params: r#"{"area": "019a9f3e-7c1b-7cc2-9d0e-3a1f6f1f7a10", "event": {"text": "{{ event.text }}"}}"#,
     sample_output: r#"{"event": "247160815681536"}"#,
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::Idempotent,
     check: check_id,
     react: |cx| Box::pin(run(cx)),
@@ -50,6 +51,7 @@ pub static PAUSE: ReactionSpec = ReactionSpec {
     sample_params: r#"{"area": "019a9f3e-7c1b-7cc2-9d0e-3a1f6f1f7a10"}"#,
     sample_output: r#"{"area": "019a9f3e-7c1b-7cc2-9d0e-3a1f6f1f7a10"}"#,
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::Idempotent,
     check: check_id,
     react: |cx| Box::pin(pause(cx)),
@@ -64,6 +66,7 @@ pub static RESUME: ReactionSpec = ReactionSpec {
     sample_params: r#"{"area": "019a9f3e-7c1b-7cc2-9d0e-3a1f6f1f7a10"}"#,
     sample_output: r#"{"area": "019a9f3e-7c1b-7cc2-9d0e-3a1f6f1f7a10"}"#,
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::Idempotent,
     check: check_id,
     react: |cx| Box::pin(resume(cx)),

@@ -14,6 +14,7 @@ pub static AREA: Service = Service {
     title: "AREAs",
     description: "Watches and steers your own AREAs.",
     provider: None,
+    options: &[],
     actions: &[&changes::PAUSED, &changes::RUN_FAILED, &changes::SILENT],
     reactions: &[&control::RUN, &control::PAUSE, &control::RESUME],
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::fault::Fault;
 use engine::net::{Answer, Trust, place};
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Item, Page, PollCx, Verdict, params};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Item, Page, PollCx, Verdict, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -54,6 +54,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     sample_params: r#"{"url": "https://example.com/product.json", "watch": "/price"}"#,
     sample_event: r#"{"previous": 19.9, "current": 17.5, "url": "https://example.com/product.json", "at": "2026-11-06T08:49:37Z"}"#,
     scopes: &[],
+    about: About::NONE,
     feed: &FEED,
     feed_params: |data| Changed::deserialize(data).map_or_else(|_| data.clone(), |params| json!(params)),
     select: |_, _, _| Verdict::Take,

@@ -32,6 +32,7 @@ pub static HTTP: Service = Service {
     title: "HTTP",
     description: "Watches web addresses and sends requests to them.",
     provider: None,
+    options: &[],
     actions: &[&new_item::SPEC, &changed::SPEC, &down::SPEC, &up::SPEC],
     reactions: &[&request::SPEC],
 };

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use engine::fault::Fault;
 use engine::net::{Answer, Call, Trust, place, printable};
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Item, Page, PollCx, Verdict, params};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Item, Page, PollCx, Verdict, params};
 use reqwest::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     sample_params: r#"{"url": "https://example.com/api/orders", "items": "/items", "key": "/id"}"#,
     sample_event: r#"{"id": 1042, "customer": "Ann", "total": 19.9}"#,
     scopes: &[],
+    about: About::NONE,
     feed: &FEED,
     feed_params: |data| NewItem::deserialize(data).map_or_else(|_| data.clone(), |params| json!(params)),
     select: |_, _, _| Verdict::Take,

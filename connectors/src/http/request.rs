@@ -8,7 +8,7 @@ use bytes::Bytes;
 use engine::duration::Span;
 use engine::fault::Fault;
 use engine::net::{Answer, Call, Trust, literal_origin, parse_url, place};
-use engine::port::{Guarantee, Invalid, ReactCx, Reacted, ReactionSpec, params};
+use engine::port::{About, Guarantee, Invalid, ReactCx, Reacted, ReactionSpec, params};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, SET_COOKIE};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -89,6 +89,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     sample_params: r#"{"method": "POST", "url": "https://example.com/hooks/orders", "json": {"text": "A new order"}}"#,
     sample_output: r#"{"status": 201, "headers": {"content-type": "application/json"}, "json": {"id": 7}}"#,
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::AtLeastOnce,
     check,
     react: |cx| Box::pin(react(cx)),

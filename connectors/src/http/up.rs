@@ -1,6 +1,6 @@
 //! The action `http.up`: a selection on the feed `health`.
 
-use engine::port::{ActionSpec, params};
+use engine::port::{About, ActionSpec, params};
 
 use super::health::{self, Health};
 
@@ -16,6 +16,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         "status": 200, "why": "it answers"
     }"#,
     scopes: &[],
+    about: About::NONE,
     feed: &health::FEED,
     feed_params: health::feed_params,
     select: |_, item, _| health::select(item, "up"),

@@ -10,6 +10,7 @@ pub static LOG: Service = Service {
     title: "Log",
     description: "Writes to the daemon's log and to the run.",
     provider: None,
+    options: &[],
     actions: &[],
     reactions: &[&write::SPEC],
 };

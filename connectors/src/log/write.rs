@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use engine::fault::Fault;
-use engine::port::{Guarantee, ReactCx, Reacted, ReactionSpec, params};
+use engine::port::{About, Guarantee, ReactCx, Reacted, ReactionSpec, params};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -47,6 +47,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     sample_params: r#"{"text": "Mail from {{ event.from }}"}"#,
     sample_output: r#"{"text": "Mail from Ann"}"#,
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::AtLeastOnce,
     check: |_| Vec::new(),
     react: |cx| Box::pin(std::future::ready(react(cx))),

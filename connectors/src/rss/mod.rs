@@ -15,6 +15,7 @@ pub static RSS: Service = Service {
     title: "RSS and Atom",
     description: "Watches feeds: RSS, Atom and JSON Feed.",
     provider: None,
+    options: &[],
     actions: &[&new_entry::SPEC],
     reactions: &[],
 };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use engine::fault::Fault;
 use engine::net::{Answer, Call, Trust, place};
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Item, Page, PollCx, Verdict, params};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Item, Page, PollCx, Verdict, params};
 use feed_rs::model::{Entry, Feed};
 use reqwest::StatusCode;
 use schemars::JsonSchema;
@@ -55,6 +55,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         "feed": {"title": "Example", "link": "https://example.com/"}
     }"#,
     scopes: &[],
+    about: About::NONE,
     feed: &FEED,
     feed_params: |data| json!({ "url": data["url"] }),
     select,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use engine::duration::Span;
 use engine::fault::Fault;
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Page, Verdict, params};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Page, Verdict, params};
 use engine::schedule::cron::Cron;
 use engine::zone::zone;
 use schemars::JsonSchema;
@@ -70,6 +70,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         "local": "2026-11-20T09:00:00+01:00", "tz": "Europe/Paris"
     }"#,
     scopes: &[],
+    about: About::NONE,
     feed: &FEED,
     feed_params: |data| At::deserialize(data).map_or_else(|_| data.clone(), At::canonical),
     select: |_, _, _| Verdict::Take,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::duration::Span;
 use engine::fault::Fault;
-use engine::port::{Guarantee, Invalid, Reacted, ReactionSpec, params};
+use engine::port::{About, Guarantee, Invalid, Reacted, ReactionSpec, params};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     sample_params: r#"{"for": "10m"}"#,
     sample_output: r#"{"until": "2026-11-20T09:10:00Z"}"#,
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::Idempotent,
     check,
     react: |cx| Box::pin(std::future::ready(react(cx.params, cx.slept_until, cx.now))),

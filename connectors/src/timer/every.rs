@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::duration::Span;
 use engine::fault::Fault;
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Page, Verdict, params};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Page, Verdict, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     sample_params: r#"{"every": "5s"}"#,
     sample_event: r#"{"at": "2026-11-20T09:00:05.012Z", "scheduled_at": "2026-11-20T09:00:05Z", "tick": 3, "late_by": 0.012, "missed": 0}"#,
     scopes: &[],
+    about: About::NONE,
     feed: &FEED,
     feed_params: |data| Every::deserialize(data).map_or_else(|_| data.clone(), |every| json!(every)),
     select: |_, _, _| Verdict::Take,

@@ -23,6 +23,7 @@ pub static TIMER: Service = Service {
     title: "Timer",
     description: "Fires at times, and lets a run wait.",
     provider: None,
+    options: &[],
     actions: &[&every::SPEC, &at::SPEC, &once::SPEC],
     reactions: &[&delay::SPEC],
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Page, Verdict, params};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Page, Verdict, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,6 +43,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     sample_params: r#"{"at": "2030-12-24T18:00:00+01:00"}"#,
     sample_event: r#"{"at": "2030-12-24T17:00:00.003Z", "scheduled_at": "2030-12-24T17:00:00Z", "tick": 1, "late_by": 0.003, "missed": 0}"#,
     scopes: &[],
+    about: About::NONE,
     feed: &FEED,
     feed_params: |data| Once::deserialize(data).map_or_else(|_| data.clone(), |once| json!({ "at": written(once.at) })),
     select: |_, _, _| Verdict::Take,

@@ -19,6 +19,7 @@ pub static WEBHOOK: Service = Service {
     title: "Webhook",
     description: "Receives what other programs send to a URL of your own.",
     provider: None,
+    options: &[],
     actions: &[&received::SPEC],
     reactions: &[],
 };

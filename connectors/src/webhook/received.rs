@@ -1,6 +1,6 @@
 //! The action `webhook.received`.
 
-use engine::port::{ActionSpec, FeedKind, FeedSpec, HookCx, HookItem, HookRefusal, Verdict, params};
+use engine::port::{About, ActionSpec, FeedKind, FeedSpec, HookCx, HookItem, HookRefusal, Verdict, params};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         "at": "2026-11-20T09:00:00Z"
     }"#,
     scopes: &[],
+    about: About::NONE,
     feed: &FEED,
     // One source an AREA, whatever its params: a new secret starts no new source.
     feed_params: |_| json!({}),

@@ -19,7 +19,7 @@ pub struct Bench {
 impl Bench {
     pub async fn new(case: &Case, action: &'static ActionSpec) -> Self {
         let server = Server::start().await;
-        let source = Source::new(action, &(case.data)(&server.base));
+        let source = Source::at(action, &(case.data)(&server.base), &server.base);
         Self { server, source, serve: case.serve }
     }
 

@@ -7,9 +7,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
+use engine::ids::AccountId;
 use engine::net::{Http, NetConfig, parse_allow};
-use engine::port::{ActionSpec, FeedKind, Item, Page, PollCx};
+use engine::port::{ActionSpec, Api, Auth, Boxed, FeedKind, Item, Page, PollCx};
+use engine::secret::Secret;
+use engine::usage::Usage;
 use serde_json::Value;
+use url::Url;
+
+use crate::cases::SECRET;
 
 /// Answers are capped at this in the tests, so that a huge one is soon too large.
 pub const MAX_BODY: usize = 256 * 1024;
@@ -32,6 +38,7 @@ pub fn http() -> Http {
 pub struct Source {
     action: &'static ActionSpec,
     params: Value,
+    account: Account,
     http: Http,
     /// What the last page asked to remember.
     pub cursor: Option<Value>,
@@ -52,9 +59,15 @@ pub struct Polled {
 impl Source {
     /// A source of `action` with `data`.
     pub fn new(action: &'static ActionSpec, data: &Value) -> Self {
+        Self::at(action, data, "http://127.0.0.1:9")
+    }
+
+    /// The same; the APIs of its account's provider are at `base`.
+    pub fn at(action: &'static ActionSpec, data: &Value, base: &str) -> Self {
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
         let params = (action.feed_params)(data);
-        Self { action, params, http: http(), cursor: None, now, seen: HashSet::new() }
+        let account = Account { base: base.parse().expect("a URL"), usage: Usage::default(), id: AccountId::new() };
+        Self { action, params, account, http: http(), cursor: None, now, seen: HashSet::new() }
     }
 
     /// Polls to the last page, keeping cursor and keys.
@@ -81,11 +94,33 @@ impl Source {
             params: &self.params,
             cursor: self.cursor.as_ref(),
             since: None,
-            auth: None,
+            auth: Some(&self.account),
             http: &self.http,
             now: self.now,
         })
         .await
+    }
+}
+
+/// An account whose token is [`SECRET`]; it cannot be refreshed.
+struct Account {
+    base: Url,
+    usage: Usage,
+    id: AccountId,
+}
+
+impl Auth for Account {
+    fn bearer(&self) -> Boxed<'_, Result<Secret, Fault>> {
+        Box::pin(async { Ok(Secret::new(SECRET)) })
+    }
+
+    fn refused<'a>(&'a self, _: &'a Secret) -> Boxed<'a, Result<Secret, Fault>> {
+        Box::pin(async { Err(Fault::Reconnect { provider: "acme".into(), why: "the token was revoked".into() }) })
+    }
+
+    fn api<'a>(&'a self, name: &'a str) -> Option<Api<'a>> {
+        let (base, usage) = (&self.base, &self.usage);
+        Some(Api { provider: "acme", name, base, account: self.id, usage, nodes: 1 })
     }
 }
 

@@ -64,6 +64,10 @@ pub async fn faults(case: &Case, action: &'static ActionSpec) -> Checked {
             Ok(polled) => return Err(format!("{what}: taken for good: {polled:?}")),
         };
         judge(&fault, kind, now).map_err(|wrong| format!("{what}: {wrong}: {fault:?}"))?;
+        // As the engine would: not before the far side's time has come.
+        if let Fault::Later { not_before: Some(at), .. } = fault {
+            bench.source.now = bench.source.now.max(at);
+        }
         if bench.source.cursor != cursor {
             return Err(format!("{what}: the cursor moved"));
         }

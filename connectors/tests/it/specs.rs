@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 
 use connectors::all;
-use engine::port::Invalid;
+use engine::port::{About, Invalid};
 use serde_json::{Value, json};
 
 /// One action or reaction, as the checks below need it.
@@ -18,6 +18,11 @@ struct Spec {
     sample_params: Value,
     /// The sample event or output.
     sample: Value,
+    about: About,
+    /// It acts with an account.
+    has_account: bool,
+    /// What the service offers to be picked.
+    options: Vec<&'static str>,
     check: fn(&Value) -> Vec<Invalid>,
 }
 
@@ -37,6 +42,9 @@ fn specs() -> Vec<Spec> {
                 description: a.description,
                 schema: (a.params)(),
                 check: a.check,
+                about: a.about,
+                has_account: service.provider.is_some(),
+                options: service.options.iter().map(|o| o.name).collect(),
                 path,
             });
         }
@@ -50,6 +58,9 @@ fn specs() -> Vec<Spec> {
                 description: r.description,
                 schema: (r.params)(),
                 check: r.check,
+                about: r.about,
+                has_account: service.provider.is_some(),
+                options: service.options.iter().map(|o| o.name).collect(),
                 path,
             });
         }
@@ -260,5 +271,34 @@ fn walk(schema: &Value, place: &str, see: &mut impl FnMut(&str, &Value)) {
             }
         }
         _ => {}
+    }
+}
+
+#[test]
+fn what_acts_with_an_account_says_what_it_costs_what_it_was_run_against_and_what_it_gives() {
+    for spec in specs().into_iter().filter(|spec| spec.has_account) {
+        assert!(!spec.about.cost.is_empty() && !spec.about.tried.is_empty(), "{}", spec.path);
+        let gives = spec.about.gives.unwrap_or_else(|| panic!("{}: no schema of what it gives", spec.path))();
+        let errors: Vec<_> =
+            jsonschema::validator_for(&gives).unwrap().iter_errors(&spec.sample).map(|e| e.to_string()).collect();
+        none(&spec.path, "what it gives is not its sample", &errors);
+        let properties = gives["properties"].as_object().unwrap();
+        let bare: Vec<_> =
+            properties.iter().filter(|(_, p)| p["description"].as_str().is_none_or(str::is_empty)).collect();
+        none(&spec.path, "these are not explained", &bare);
+        let sample: Vec<_> = spec.sample.as_object().unwrap().keys().collect();
+        assert_eq!(sample, properties.keys().collect::<Vec<_>>(), "{}: the sample shows each, and no other", spec.path);
+    }
+}
+
+#[test]
+fn what_can_be_picked_is_offered() {
+    for spec in specs() {
+        let mut unknown = Vec::new();
+        walk(&spec.schema, "", &mut |place, schema| {
+            let options = schema.get("x-options").and_then(Value::as_str);
+            unknown.extend(options.filter(|name| !spec.options.contains(name)).map(|name| format!("{place}: {name}")));
+        });
+        none(&spec.path, "these options are not in the service's list", &unknown);
     }
 }

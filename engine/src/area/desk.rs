@@ -25,7 +25,7 @@ use crate::policy::silence_due;
 use crate::port::{Invalid, Services};
 use crate::store::areas::{self, AreaRow, AreaState, Changed, NewArea, StateChange};
 use crate::store::{Db, revisions};
-use crate::vault::KeyRing;
+use crate::vault::{KeyRing, Provider};
 
 /// Why an AREA was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,8 @@ pub struct Desk {
     pub ring: KeyRing,
     /// What knows which URLs may be called.
     pub http: Http,
+    /// Who issues tokens, and which scopes they know.
+    pub providers: Arc<[Provider]>,
     /// The time.
     pub clock: Clock,
     /// Makes the ids of rows.

@@ -166,7 +166,7 @@ fn nanos(d: Duration) -> u64 {
 /// The time that passed, by the instants that callers brought. It never goes back: where the wall clock was set back, time
 /// goes on from there, and no limit has to wait until the clock has caught up.
 #[derive(Clone, Debug, Default)]
-struct Time(Arc<Passed>);
+pub(crate) struct Time(Arc<Passed>);
 
 #[derive(Debug, Default)]
 struct Passed {
@@ -175,7 +175,8 @@ struct Passed {
 }
 
 impl Time {
-    fn pass(&self, now: DateTime<Utc>) -> u64 {
+    /// It is `now`; the nanoseconds that have passed.
+    pub(crate) fn pass(&self, now: DateTime<Utc>) -> u64 {
         let now = now.timestamp_micros();
         let seen = self.0.seen.fetch_max(now, Relaxed);
         if now < seen - SET_BACK {

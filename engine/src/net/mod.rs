@@ -21,5 +21,6 @@ pub use call::{Call, header};
 pub use config::{NetConfig, parse_allow};
 pub use failure::{Cause, Failure, place, printable};
 pub use guard::{literal_origin, parse_url};
+pub(crate) use limit::Time;
 pub use limit::{FAILURES_TO_OPEN, FIRST_PAUSE, LONGEST_PAUSE};
 pub use send::{Http, Trust};

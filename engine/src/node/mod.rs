@@ -12,7 +12,7 @@ mod take_over;
 mod timing;
 mod wake;
 
-pub use stand::Standing;
+pub use stand::{Gap, Standing};
 #[cfg(feature = "testkit")]
 pub use steps::Steps;
 pub(crate) use take_over::{hash, instant_of};
@@ -96,6 +96,7 @@ pub struct Engine {
     pub ledger: Ledger,
     /// What we own.
     pub leases: Arc<Leases>,
+    providers: Arc<[Provider]>,
     /// Hands out the tokens of accounts.
     pub vault: Vault,
     /// AREAs ready to run.
@@ -118,6 +119,7 @@ pub struct Engine {
     /// Partitions whose open runs are queued, with the epoch since which they are: before that nothing new is decided there.
     loaded: Mutex<HashMap<i64, i64>>,
     standing: Mutex<HashMap<SourceId, Standing>>,
+    gaps: Mutex<HashMap<SourceId, Gap>>,
     stream: broadcast::Sender<Note>,
     wakes: mpsc::Sender<Wake>,
     polls: Arc<Semaphore>,
@@ -175,6 +177,7 @@ impl Engine {
         let floor = id_floor(&parts.db).await?;
         let leases = Leases::arrive(parts.db.clone(), parts.clock.clone(), parts.name, parts.url, parts.lease).await?;
         let leases = Arc::new(leases);
+        let providers = parts.providers.clone().into();
         let vault = Vault::new(vault::Parts {
             db: parts.db.clone(),
             ring: parts.ring.clone(),
@@ -202,6 +205,7 @@ impl Engine {
             joining: Mutex::default(),
             loaded: Mutex::default(),
             standing: Mutex::default(),
+            gaps: Mutex::default(),
             stream: broadcast::channel(STREAM).0,
             wakes,
             polls: Arc::new(Semaphore::new(parts.limits.polls_at_once)),
@@ -227,6 +231,7 @@ impl Engine {
             ids,
             ledger,
             leases,
+            providers,
             vault,
             plans,
         };
@@ -319,6 +324,7 @@ impl Engine {
             services: self.services,
             ring: self.ring.clone(),
             http: self.http.clone(),
+            providers: Arc::clone(&self.providers),
             clock: self.clock.clone(),
             ids: Arc::clone(&self.ids),
         }

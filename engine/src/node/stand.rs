@@ -28,17 +28,61 @@ pub struct Standing {
     pub written: bool,
 }
 
+/// What a search after a resync could not reach: items of that time may be missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// When that became known.
+    pub at: DateTime<Utc>,
+    /// In the connector's words.
+    pub what: String,
+}
+
+/// What the row says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Health {
+    #[serde(flatten)]
+    standing: Option<Standing>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gap: Option<Gap>,
+}
+
 /// Takes over what the row says.
 pub fn restore(engine: &Engine, source: SourceId, health: &str) {
-    if let Ok(standing) = serde_json::from_str::<Standing>(health) {
+    let Ok(health) = serde_json::from_str::<Health>(health) else { return };
+    if let Some(standing) = health.standing {
         lock(&engine.standing).insert(source, Standing { written: true, ..standing });
     }
+    if let Some(gap) = health.gap {
+        lock(&engine.gaps).insert(source, gap);
+    }
+}
+
+/// Forgets a source.
+pub fn forget(engine: &Engine, source: SourceId) {
+    lock(&engine.standing).remove(&source);
+    lock(&engine.gaps).remove(&source);
 }
 
 impl Engine {
     /// The fault that lasts on a source.
     pub fn standing(&self, source: SourceId) -> Option<Standing> {
         lock(&self.standing).get(&source).cloned()
+    }
+
+    /// The last gap in a source's items.
+    pub fn gap(&self, source: SourceId) -> Option<Gap> {
+        lock(&self.gaps).get(&source).cloned()
+    }
+
+    /// Items may be missing.
+    pub(crate) fn gapped(&self, source: SourceId, what: String, at: Micros) {
+        lock(&self.gaps).insert(source, Gap { at: from_micros(at), what });
+    }
+
+    /// What the row of a source should say that is polled well.
+    pub(crate) fn well(&self, source: SourceId) -> Option<String> {
+        let gap = self.gap(source)?;
+        serde_json::to_string(&Health { standing: None, gap: Some(gap) }).ok()
     }
 
     /// A poll failed: how it stands now, and what the row should say if that changed.
@@ -58,7 +102,9 @@ impl Engine {
         kind.clone_into(&mut standing.kind);
         if changed && standing.times >= LASTS {
             standing.written = true;
-            return (standing.clone(), serde_json::to_string(standing).ok());
+            let gap = lock(&self.gaps).get(&source).cloned();
+            let health = Health { standing: Some(standing.clone()), gap };
+            return (standing.clone(), serde_json::to_string(&health).ok());
         }
         (standing.clone(), None)
     }

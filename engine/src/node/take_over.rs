@@ -177,7 +177,7 @@ pub async fn refresh(engine: &Arc<Engine>, source: SourceId) {
     let Some(every) = row.every_us else {
         engine.due().remove(source);
         lock(&engine.dirty).remove(&source);
-        lock(&engine.standing).remove(&source);
+        super::stand::forget(engine, source);
         return;
     };
     let Some((number, _, feed)) = engine.feed(&row.service, &row.feed) else { return };
@@ -213,7 +213,7 @@ pub fn drop_parts(engine: &Engine, parts: &[i64]) {
     let sources = engine.due().remove_parts(parts);
     for source in sources {
         lock(&engine.dirty).remove(&source);
-        lock(&engine.standing).remove(&source);
+        super::stand::forget(engine, source);
         lock(&engine.joining).remove(&source);
     }
     let runs = lock(&engine.queue).remove_parts(parts);

@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::ids::AreaId;
 use crate::net::Http;
 use crate::secret::Secret;
+use crate::usage::Api;
 
 /// A bearer token for this call. A 401 is answered once by `refused`, which refreshes and hands out the next.
 pub trait Auth: Send + Sync {
@@ -15,6 +16,8 @@ pub trait Auth: Send + Sync {
     fn bearer(&self) -> Boxed<'_, Result<Secret, Fault>>;
     /// The provider refused `token`: one refresh, then the token for one retry.
     fn refused<'a>(&'a self, token: &'a Secret) -> Boxed<'a, Result<Secret, Fault>>;
+    /// The provider's API of that name: where the operator says it is, and what this account may still spend there.
+    fn api<'a>(&'a self, name: &'a str) -> Option<Api<'a>>;
 }
 
 /// What a feed's `poll` is handed.
@@ -53,6 +56,21 @@ pub struct ReactCx<'a> {
     pub slept_until: Option<DateTime<Utc>>,
     /// The owner's own AREAs, for `area.*`.
     pub areas: &'a dyn AreaPort,
+}
+
+/// What listing options is handed.
+#[derive(Clone, Copy)]
+pub struct OptionsCx<'a> {
+    /// What the person has typed so far; may be empty.
+    pub q: &'a str,
+    /// What they are looked for in, where that has to be picked first: the spreadsheet whose sheets these are.
+    pub within: Option<&'a str>,
+    /// The account's token.
+    pub auth: Option<&'a dyn Auth>,
+    /// The HTTP client.
+    pub http: &'a Http,
+    /// Now.
+    pub now: DateTime<Utc>,
 }
 
 /// What a reaction did.

@@ -7,10 +7,11 @@
 mod context;
 mod spec;
 
-pub use context::{AreaPort, Auth, HookCx, HookItem, HookRefusal, PollCx, ReactCx, Reacted, Started};
+pub use crate::usage::{Api, Share};
+pub use context::{AreaPort, Auth, HookCx, HookItem, HookRefusal, OptionsCx, PollCx, ReactCx, Reacted, Started};
 pub use spec::{
-    ActionSpec, Cadence, FeedKind, FeedSpec, Guarantee, Invalid, NextDue, ReactionSpec, Service, Services, Verdict,
-    params,
+    About, ActionSpec, Cadence, Choice, Choices, FeedKind, FeedSpec, Grant, Guarantee, Invalid, List, NextDue,
+    OptionsSpec, ReactionSpec, Service, Services, Verdict, params,
 };
 
 use std::future::Future;

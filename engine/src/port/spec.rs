@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{Boxed, HookCx, HookItem, HookRefusal, Page, PollCx, ReactCx, Reacted};
+use super::{Boxed, HookCx, HookItem, HookRefusal, OptionsCx, Page, PollCx, ReactCx, Reacted};
 use crate::fault::Fault;
 
 /// A service: what a connector speaks to.
@@ -19,6 +19,8 @@ pub struct Service {
     pub description: &'static str,
     /// Who issues the account's tokens; `None` where no account is needed.
     pub provider: Option<&'static str>,
+    /// What a person picks by name where `data` wants an id, by the `x-options` that properties of the schemas name.
+    pub options: &'static [&'static OptionsSpec],
     /// Its triggers, in the order they are shown.
     pub actions: &'static [&'static ActionSpec],
     /// What it can do, in the order they are shown.
@@ -45,6 +47,8 @@ pub struct ActionSpec {
     pub sample_event: &'static str,
     /// The narrowest scopes that it needs.
     pub scopes: &'static [&'static str],
+    /// What its author knows of the far side.
+    pub about: About,
     /// What it fetches.
     pub feed: &'static FeedSpec,
     /// The part of `data` that says what is fetched: AREAs that agree on it share a source. Defaults filled in.
@@ -53,6 +57,72 @@ pub struct ActionSpec {
     pub select: fn(data: &Value, item: &Value, previous: Option<&Value>) -> Verdict,
     /// What the schema cannot say about `data`: cron expressions, zones, pointers.
     pub check: fn(&Value) -> Vec<Invalid>,
+}
+
+/// What the author of an action or reaction knows of the far side, for who chooses it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// What one use costs of the provider's quota: `1 call a poll`. Empty where there is none.
+    pub cost: &'static str,
+    /// What its tests ran it against: `Prism with Spotify's description`. Empty where nothing outside is called.
+    pub tried: &'static str,
+    /// The JSON Schema of the event or the output, every field explained; `None` where the far side decides what is in it.
+    pub gives: Option<fn() -> Value>,
+}
+
+impl About {
+    /// Nothing to tell.
+    pub const NONE: Self = Self { cost: "", tried: "", gives: None };
+}
+
+/// What a person picks by name: labels, calendars, playlists.
+#[derive(Debug)]
+pub struct OptionsSpec {
+    /// As `x-options` names it: `playlist`.
+    pub name: &'static str,
+    /// The scopes that listing them needs.
+    pub scopes: &'static [&'static str],
+    /// Lists them.
+    pub list: List,
+}
+
+/// How options are listed.
+pub type List = for<'a> fn(OptionsCx<'a>) -> Boxed<'a, Result<Choices, Fault>>;
+
+/// What can be picked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Choices {
+    /// In the order in which they are offered.
+    pub items: Vec<Choice>,
+    /// There are more: a longer `q` finds them.
+    pub more: bool,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Choice {
+    /// What `data` holds.
+    pub value: String,
+    /// What a person reads.
+    pub title: String,
+    /// What tells two of one title apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Choices {
+    /// Those of `all` whose title or detail holds `q` (whatever its case), at most `most`; `cut`: the far side has others.
+    pub fn of(all: impl IntoIterator<Item = Choice>, q: &str, most: usize, cut: bool) -> Self {
+        let q = q.trim().to_lowercase();
+        let fits = |choice: &Choice| {
+            let detail = choice.detail.as_deref().unwrap_or_default();
+            choice.title.to_lowercase().contains(&q) || detail.to_lowercase().contains(&q)
+        };
+        let mut items: Vec<Choice> = all.into_iter().filter(fits).take(most.saturating_add(1)).collect();
+        let more = cut || items.len() > most;
+        items.truncate(most);
+        Self { items, more }
+    }
 }
 
 /// Whether a selection took an item.
@@ -135,6 +205,8 @@ pub struct ReactionSpec {
     pub sample_output: &'static str,
     /// The narrowest scopes that it needs.
     pub scopes: &'static [&'static str],
+    /// What its author knows of the far side.
+    pub about: About,
     /// What a repetition does.
     pub guarantee: Guarantee,
     /// What the schema cannot say about `data` as it is stored (templates unrendered).
@@ -168,12 +240,29 @@ pub struct Invalid {
     pub pointer: String,
     /// What is wrong and what would be right.
     pub detail: String,
+    /// What would have to be granted, where that is what is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+}
+
+/// Scopes that an account's owner has yet to grant.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Grant {
+    /// At this provider.
+    pub provider: String,
+    /// As the provider writes them.
+    pub scopes: Vec<String>,
 }
 
 impl Invalid {
     /// At `pointer`, `detail`.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into() }
+        Self { pointer: pointer.into(), detail: detail.into(), grant: None }
+    }
+
+    /// With what would have to be granted.
+    pub fn granting(self, grant: Grant) -> Self {
+        Self { grant: Some(grant), ..self }
     }
 
     /// The same under a longer pointer.

@@ -328,7 +328,7 @@ impl Going<'_> {
         let key = if crate::crash::without("run.key") { uuid::Uuid::new_v4().to_string() } else { key };
         let areas =
             crate::native::OwnAreas { engine: self.engine, user: self.plan.user, depth: self.row.depth.unwrap_or(0) };
-        let auth = step.account.map(|account| self.engine.vault.auth(self.plan.user, account));
+        let auth = step.account.map(|account| self.engine.vault.auth(self.plan.user, account, step.service.provider));
         let cx = ReactCx {
             params,
             key: &key,

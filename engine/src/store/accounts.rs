@@ -13,7 +13,7 @@ use crate::ids::{AccountId, AreaId, SourceId, UserId, first_id_at};
 use crate::lease::clocked;
 use crate::{in_tx, on, on_write};
 
-const PROVIDER: &str = "SELECT provider FROM next_auth_accounts WHERE id = $1 AND \"userId\" = $2";
+const GRANTED: &str = "SELECT provider, scope FROM next_auth_accounts WHERE id = $1 AND \"userId\" = $2";
 const OF: &str = "SELECT id, provider, \"providerAccountId\" AS provider_account_id, type AS kind, scope
     FROM next_auth_accounts WHERE \"userId\" = $1 ORDER BY id";
 const GET: &str = "SELECT a.id, a.provider, a.\"userId\" AS user_id, a.access_token, a.refresh_token, a.expires_at, a.scope,
@@ -158,9 +158,18 @@ pub struct Owned {
     pub scope: Option<String>,
 }
 
-/// The provider of the account `id`, if it is an account of `user`.
-pub async fn provider(db: &Db, user: UserId, id: AccountId) -> sqlx::Result<Option<String>> {
-    on!(db, pool => sqlx::query_scalar(PROVIDER).bind(id).bind(user).fetch_optional(pool).await)
+/// What an account may do.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Granted {
+    /// The provider.
+    pub provider: String,
+    /// The scopes, as the provider wrote them; `None`: it never said.
+    pub scope: Option<String>,
+}
+
+/// What the account `id` may do, if it is an account of `user`.
+pub async fn granted(db: &Db, user: UserId, id: AccountId) -> sqlx::Result<Option<Granted>> {
+    on!(db, pool => sqlx::query_as(GRANTED).bind(id).bind(user).fetch_optional(pool).await)
 }
 
 /// The account `id`, whoever's it is.

@@ -41,6 +41,7 @@ use crate::node::lock;
 use crate::secret::Secret;
 use crate::store::Db;
 use crate::store::accounts::{self, AccountRow, Paused};
+use crate::usage::Usage;
 use flight::Flights;
 
 /// Accounts whose tokens are kept in memory.
@@ -92,6 +93,7 @@ struct Inner {
     providers: HashMap<String, Provider>,
     held: moka::sync::Cache<AccountId, Arc<Held>>,
     flights: Flights,
+    usage: Usage,
     tasks: TaskTracker,
     halted: CancellationToken,
     /// AREAs that paused because their account is lost: the engine tells who must hear of it.
@@ -122,10 +124,12 @@ pub(crate) struct Held {
 impl Vault {
     /// Puts it together.
     pub fn new(parts: Parts) -> Self {
+        let usage = Usage::new(&parts.providers);
         let providers = parts.providers.iter().map(|p| (p.name.clone(), p.clone())).collect();
         Self(Arc::new(Inner {
             parts,
             providers,
+            usage,
             held: moka::sync::Cache::new(CACHED),
             flights: Flights::default(),
             tasks: TaskTracker::new(),

@@ -598,3 +598,33 @@ async fn what_a_digest_took_out_of_order_is_not_caught_up_again() {
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_cursor_is_searched_from_where_the_area_began_and_a_gap_is_shown_also_after_a_restart() {
+    for test in databases().await {
+        let name = format!("gap-{}", test.label);
+        let mut stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({}))).await;
+        stage.joined(id).await;
+        let joined = stage.engine.desk().get(stage.user, id).await.unwrap().joined_at.unwrap();
+        // Nothing was ever recorded: what came since it joined must be found all the same.
+        world(&name, |w| {
+            w.items.push(item(1));
+            w.faults.push(Fault::resync("410"));
+            w.gap = Some("before yesterday".to_owned());
+        });
+        stage.received(&name, 1).await;
+        assert_eq!(world(&name, |w| w.searched[0].timestamp_micros()), joined, "{name}");
+        for _ in 0..2 {
+            stage.until("a gap", async || gap(&stage, id).await.as_deref() == Some("before yesterday")).await;
+            stage.restart().await;
+        }
+    }
+}
+
+async fn gap(stage: &Stage, id: AreaId) -> Option<String> {
+    let engine = &stage.engine;
+    let why =
+        engine::why::why(engine, stage.user, id, 1, async |source| Some(engine.seen(source))).await.unwrap().unwrap();
+    why.gap.map(|gap| gap.what)
+}

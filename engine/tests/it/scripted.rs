@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use engine::fault::Fault;
 use engine::port::{
-    ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page, PollCx,
-    ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
+    About, ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page,
+    PollCx, ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -21,6 +21,10 @@ pub struct World {
     pub faults: Vec<Fault>,
     /// Faults that the next calls meet.
     pub refusals: Vec<Fault>,
+    /// What the next answer says that it could not search.
+    pub gap: Option<String>,
+    /// Where the polls after a resync were told to search from.
+    pub searched: Vec<chrono::DateTime<chrono::Utc>>,
     /// What was received: key and params.
     pub received: Vec<(String, Value)>,
     /// Polls so far.
@@ -52,6 +56,7 @@ fn poll(cx: PollCx<'_>) -> Boxed<'_, Result<Page, Fault>> {
     Box::pin(async move {
         world(&name(cx.params), |world| {
             world.polls += 1;
+            world.searched.extend(cx.since);
             if !world.faults.is_empty() {
                 return Err(world.faults.remove(0));
             }
@@ -64,7 +69,7 @@ fn poll(cx: PollCx<'_>) -> Boxed<'_, Result<Page, Fault>> {
                 at: Some(cx.now),
             });
             let cursor = (world.items.len() != seen || cx.cursor.is_none()).then(|| json!(world.items.len()));
-            Ok(Page { items: items.collect(), cursor, answer: "200".into(), ..Page::default() })
+            Ok(Page { items: items.collect(), cursor, answer: "200".into(), gap: world.gap.take(), ..Page::default() })
         })
     })
 }
@@ -120,6 +125,7 @@ macro_rules! action {
             sample_params: r#"{"world":"w"}"#,
             sample_event: r#"{"id":0,"kind":"sample","text":"a sample"}"#,
             scopes: &[],
+            about: About::NONE,
             feed: &$feed,
             feed_params: $params,
             select,
@@ -139,6 +145,7 @@ static SEND: ReactionSpec = ReactionSpec {
     sample_params: r#"{"world":"w"}"#,
     sample_output: "{}",
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::AtLeastOnce,
     check: |_| Vec::new(),
     react,
@@ -148,6 +155,7 @@ static SCRIPT: Service = Service {
     title: "Script",
     description: "Does what a test says.",
     provider: None,
+    options: &[],
     actions: &[&NEW, &RECEIVED],
     reactions: &[&SEND],
 };
@@ -156,6 +164,7 @@ static AREA: Service = Service {
     title: "AREA",
     description: "The owner's own AREAs.",
     provider: None,
+    options: &[],
     actions: &[&RUN_FAILED],
     reactions: &[],
 };

@@ -89,7 +89,7 @@ pub async fn get(State(app): State<Arc<App>>, Known(caller): Known, path: PathVa
 }
 
 /// Unlinks an account: the provider is told, the AREAs that need it pause with that reason.
-#[utoipa::path(delete, path = "/v1/accounts/{id}", tag = "Accounts", operation_id = "deleteAccount",
+#[utoipa::path(delete, path = "/v1/accounts/{id}", tag = "Accounts", operation_id = "unlinkAccount",
     params(("id" = String, Path, description = "The account's id")),
     responses((status = 200, description = "What it did", body = ref("#/components/schemas/Unlinked"))),
     security(("token" = [])))]

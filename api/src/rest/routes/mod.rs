@@ -92,6 +92,7 @@ pub fn all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(accounts::check))
         .routes(routes!(services::list))
         .routes(routes!(services::get))
+        .routes(routes!(services::options))
         .routes(routes!(about::about))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))

@@ -19,6 +19,19 @@ use crate::daemon::{free_port, until};
 /// How long node may take to start, on a machine that does much else.
 const READY: Duration = Duration::from_secs(60);
 
+/// The folder with descriptions of APIs that are not ours to pass on; without it the tests that need one are skipped.
+const DESCRIPTIONS: &str = "TEST_PEERS";
+
+/// Prism before `upstream`: it checks each request and each answer with the provider's own description.
+pub async fn checked(description: &str, upstream: &str) -> Option<Peer> {
+    let Some(folder) = std::env::var_os(DESCRIPTIONS) else {
+        engine::testkit::skip(&format!("{DESCRIPTIONS} is not set: it names the folder that holds {description}"));
+        return None;
+    };
+    let spec = Path::new(&folder).join(description).display().to_string();
+    Peer::start("prism.mjs", &[("SPEC", &spec), ("UPSTREAM", upstream)]).await
+}
+
 /// A server under node. Dropped: killed.
 pub struct Peer {
     child: Child,

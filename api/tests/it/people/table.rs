@@ -10,7 +10,9 @@ use crate::rest::{Api, said, settings};
 /// A path with ids that nobody has.
 fn concrete(path: &str) -> String {
     let mut filled = path.to_owned();
-    for (variable, value) in [("{service}", "http"), ("{key}", "nokey"), ("{n}", "1"), ("{a}", "1"), ("{b}", "1")] {
+    for (variable, value) in
+        [("{service}", "http"), ("{field}", "none"), ("{key}", "nokey"), ("{n}", "1"), ("{a}", "1"), ("{b}", "1")]
+    {
         filled = filled.replace(variable, value);
     }
     let id = if path.contains("/runs/") { "7" } else { "0192aaaa-0000-7000-8000-000000000000" };

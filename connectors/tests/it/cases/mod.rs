@@ -3,6 +3,7 @@
 
 mod http;
 mod rss;
+mod spotify;
 
 use engine::port::{ActionSpec, Cadence, FeedKind};
 use serde_json::Value;
@@ -64,8 +65,16 @@ impl Gives {
 }
 
 /// Every case.
-pub static ALL: &[&Case] =
-    &[&crate::example::CASE, &http::NEW_ITEM, &http::CHANGED, &http::DOWN, &http::UP, &rss::NEW_ENTRY];
+pub static ALL: &[&Case] = &[
+    &crate::example::CASE,
+    &http::NEW_ITEM,
+    &http::CHANGED,
+    &http::DOWN,
+    &http::UP,
+    &rss::NEW_ENTRY,
+    &spotify::NEW_SAVED_TRACK,
+    &spotify::TRACK_PLAYED,
+];
 
 /// The actions of `all()` that must have a case: polled, and not by the clock alone.
 pub fn wanted() -> Vec<(String, &'static ActionSpec)> {
@@ -81,6 +90,12 @@ pub fn wanted() -> Vec<(String, &'static ActionSpec)> {
 }
 
 impl Case {
+    /// Whether it acts with an account: its token is then [`SECRET`].
+    pub fn has_account(&self) -> bool {
+        let name = self.action.split('.').next().unwrap_or_default();
+        connectors::all().iter().any(|service| service.name == name && service.provider.is_some())
+    }
+
     /// The action that it serves.
     pub fn spec(&self) -> &'static ActionSpec {
         let services = connectors::all().iter().copied().chain([&crate::example::ENDOFLIFE]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{NaiveDate, NaiveTime};
 use engine::fault::Fault;
 use engine::net::{Call, Trust};
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Item, Page, PollCx, Service, Verdict, params};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Item, Page, PollCx, Service, Verdict, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ pub static ENDOFLIFE: Service = Service {
     title: "endoflife.date",
     description: "Watches the version lines of a product.",
     provider: None,
+    options: &[],
     actions: &[&NEW_CYCLE],
     reactions: &[],
 };
@@ -50,6 +51,7 @@ pub static NEW_CYCLE: ActionSpec = ActionSpec {
     sample_params: r#"{"product": "python", "begins": "3."}"#,
     sample_event: r#"{"cycle": "3.15", "latest": "3.15.0", "releaseDate": "2026-10-01"}"#,
     scopes: &[],
+    about: About::NONE,
     feed: &CYCLES,
     // What is fetched: AREAs that agree on this share one poll. `begins` is no part of it, it selects.
     feed_params: |data| json!({ "product": data["product"], "base": data.get("base").unwrap_or(&json!(public())) }),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::fault::Fault;
 use engine::net::{Call, Trust};
-use engine::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Item, Page, PollCx, Verdict};
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Item, Page, PollCx, Verdict};
 use serde_json::{Value, json};
 
 /// Each with what the suite says of it.
@@ -28,6 +28,7 @@ macro_rules! wrong {
             sample_params: "{}",
             sample_event: "{}",
             scopes: &[],
+            about: About::NONE,
             feed: {
                 static FEED: FeedSpec = FeedSpec {
                     name: "wrong",

@@ -6,15 +6,24 @@ use super::{AreaError, Desk};
 use crate::area::check::check;
 use crate::area::document::{Document, Spelling, merge_patch};
 use crate::area::{catalog, secrets};
-use crate::ids::{AreaId, UserId};
-use crate::port::Invalid;
-use crate::store::{accounts, revisions};
+use crate::ids::{AccountId, AreaId, UserId};
+use crate::port::{Grant, Invalid, Service};
+use crate::store::accounts::{self, Granted};
+use crate::store::revisions;
 
 /// What a client asks to change of a document.
 pub(super) enum Change<'a> {
     Replace(&'a Value),
     Patch(&'a Value),
     Rollback(i64),
+}
+
+/// A part of a document that may act with an account.
+struct Part<'a> {
+    at: String,
+    service: Option<&'static Service>,
+    name: &'a str,
+    account: Option<AccountId>,
 }
 
 impl Desk {
@@ -75,24 +84,62 @@ impl Desk {
         if wrong.is_empty() { Ok(document) } else { Err(AreaError::Invalid(wrong)) }
     }
 
-    /// Accounts must be the user's own, and of the service's provider.
+    /// Accounts must be the user's own, of the service's provider, and must have been granted what the part needs.
     async fn check_accounts(
         &self,
         user: UserId,
         document: &Document,
         wrong: &mut Vec<Invalid>,
     ) -> Result<(), AreaError> {
-        let action = [("/action".to_owned(), &document.action.service, document.action.account)];
-        let steps = document.reactions.iter().enumerate();
-        let steps = steps.map(|(i, step)| (format!("/reactions/{i}"), &step.service, step.account));
-        for (at, service, account) in action.into_iter().chain(steps) {
-            let wanted = catalog::service(self.services, service).ok().and_then(|service| service.provider);
-            let (Some(account), Some(wanted)) = (account, wanted) else { continue };
-            if accounts::provider(&self.db, user, account).await?.as_deref() != Some(wanted) {
-                wrong.push(Invalid::new(format!("{at}/account"), format!("must be the id of your {wanted} account")));
+        for part in self.parts(document) {
+            let (Some(account), Some(service)) = (part.account, part.service) else { continue };
+            let Some(wanted) = service.provider else { continue };
+            let at = format!("{}/account", part.at);
+            let row = accounts::granted(&self.db, user, account).await?;
+            match row.filter(|row| row.provider == wanted) {
+                None => wrong.push(Invalid::new(at, format!("must be the id of your {wanted} account"))),
+                Some(row) => wrong.extend(self.not_granted(at, service, part.name, &row)),
             }
         }
         Ok(())
+    }
+
+    fn parts<'a>(&self, document: &'a Document) -> Vec<Part<'a>> {
+        let service = |name: &str| catalog::service(self.services, name).ok();
+        let action = &document.action;
+        let first = Part {
+            at: "/action".to_owned(),
+            service: service(&action.service),
+            name: &action.name,
+            account: action.account,
+        };
+        let steps = document.reactions.iter().enumerate().map(|(i, step)| Part {
+            at: format!("/reactions/{i}"),
+            service: service(&step.service),
+            name: &step.name,
+            account: step.account,
+        });
+        std::iter::once(first).chain(steps).collect()
+    }
+
+    /// What the account's owner has not granted of what `part` needs. A provider that never said which scopes there are is believed.
+    fn not_granted(&self, at: String, service: &'static Service, part: &str, row: &Granted) -> Option<Invalid> {
+        let provider = self.providers.iter().find(|provider| provider.name == row.provider)?;
+        let granted = row.scope.as_deref().filter(|scope| !scope.trim().is_empty())?;
+        let scopes = match at.starts_with("/action") {
+            true => catalog::action(service, part).ok()?.scopes,
+            false => catalog::reaction(service, part).ok()?.scopes,
+        };
+        let missing = provider.missing(scopes, granted);
+        if missing.is_empty() {
+            return None;
+        }
+        let list = missing.join(", ");
+        let why = format!(
+            "has not granted what {}.{part} needs ({list}): POST /v1/connect/{} with these scopes grants it",
+            service.name, provider.name
+        );
+        Some(Invalid::new(at, why).granting(Grant { provider: provider.name.clone(), scopes: missing }))
     }
 
     /// An earlier revision, checked again: what was right then may be refused today.

@@ -19,7 +19,7 @@ use crate::clock::{Clock, from_micros};
 use crate::ids::{IdGen, UserId};
 use crate::net::{Http, NetConfig};
 use crate::port::{
-    ActionSpec, Cadence, FeedKind, FeedSpec, Guarantee, HookItem, Invalid, Page, Reacted, ReactionSpec, Service,
+    About, ActionSpec, Cadence, FeedKind, FeedSpec, Guarantee, HookItem, Invalid, Page, Reacted, ReactionSpec, Service,
     Services, Verdict, params,
 };
 use crate::store::people::{self, NewUser};
@@ -146,6 +146,7 @@ const NEW_ITEM: ActionSpec = ActionSpec {
     sample_params: "{}",
     sample_event: "{}",
     scopes: &[],
+    about: About::NONE,
     feed: &ITEMS,
     feed_params: |data| json!({"url": data["url"], "items": data["items"], "headers": data["headers"]}),
     select: |_, _, _| Verdict::Take,
@@ -170,6 +171,7 @@ const SENT: ReactionSpec = ReactionSpec {
     sample_params: "{}",
     sample_output: "{}",
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::AtLeastOnce,
     check: |_| Vec::new(),
     react: |_| Box::pin(async { Ok(Reacted::Done(Value::Null)) }),
@@ -182,6 +184,7 @@ const HTTP: Service = Service {
     title: "HTTP",
     description: "For tests.",
     provider: None,
+    options: &[],
     actions: &[&NEW, &TICK, &RECEIVED, &PAUSED],
     reactions: &[&REQUEST, &WRITE],
 };
@@ -202,7 +205,7 @@ pub async fn desk(t: &TestDb) -> (Desk, UserId) {
     let clock = Clock::manual(from_micros(START));
     let ids = Arc::new(IdGen::new(clock.clone(), 1, 0));
     let ring = KeyRing::generate().unwrap();
-    let desk = Desk { db: t.db.clone(), services: SERVICES, ring, http: http(), clock, ids };
+    let desk = Desk { db: t.db.clone(), services: SERVICES, ring, http: http(), providers: Arc::new([]), clock, ids };
     (desk, user(t, "ann@example.org").await)
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::duration::Span;
 use crate::secret::Secret;
+use crate::usage::Allowance;
 
 /// How long a token that is handed out is good for, at least, unless the provider's table says otherwise.
 const MARGIN: Span = Span::from_secs(60);
@@ -46,6 +47,9 @@ pub struct ProviderConfig {
     pub ends_after: Option<Span>,
     pub dead: Words,
     pub apis: BTreeMap<String, String>,
+    pub account_quota: BTreeMap<String, Allowance>,
+    pub app_quota: BTreeMap<String, Allowance>,
+    pub wider: Words,
     pub client_id: Option<String>,
     #[serde(serialize_with = "redacted")]
     pub client_secret: Option<Secret>,
@@ -83,6 +87,9 @@ impl Default for ProviderConfig {
             ends_after: None,
             dead: Words::default(),
             apis: BTreeMap::new(),
+            account_quota: BTreeMap::new(),
+            app_quota: BTreeMap::new(),
+            wider: Words::default(),
             client_id: None,
             client_secret: None,
             client_secret_file: None,

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::clock::Micros;
 use crate::secret::Secret;
+use crate::usage::Allowance;
 
 pub use config::{Body, ClientAuth, Kind, ProviderConfig, Redirect, Revoke, Words};
 
@@ -30,6 +31,12 @@ pub struct Provider {
     pub verified: bool,
     /// What is said of every kind: base URLs by the name of an API.
     pub apis: BTreeMap<String, Url>,
+    /// What one account may spend, by the name of an API.
+    pub account_quota: BTreeMap<String, Allowance>,
+    /// What all accounts together may spend.
+    pub app_quota: BTreeMap<String, Allowance>,
+    /// Scopes that hold others, both as the provider writes them.
+    pub wider: Vec<(String, Vec<String>)>,
     /// `None`: its accounts are keys that their users paste.
     pub oauth: Option<OAuth>,
 }
@@ -115,16 +122,32 @@ impl Provider {
             return Err(format!("providers.{name}: a provider's name is 1 to {NAME_BYTES} of a-z, 0-9, `-` and `_`"));
         }
         let apis = config.apis.iter().map(|(api, url)| Ok((api.clone(), read.url_at(&format!("apis.{api}"), url)?)));
+        let oauth = match config.kind {
+            Kind::Oauth => Some(read.oauth()?),
+            Kind::Key => None,
+        };
         Ok(Self {
+            wider: read.wider(oauth.as_ref())?,
+            account_quota: config.account_quota.clone(),
+            app_quota: config.app_quota.clone(),
             name: name.to_owned(),
             title: if config.title.is_empty() { name.to_owned() } else { config.title.clone() },
             verified: config.verified,
             apis: apis.collect::<Result<_, String>>()?,
-            oauth: match config.kind {
-                Kind::Oauth => Some(read.oauth()?),
-                Kind::Key => None,
-            },
+            oauth,
         })
+    }
+
+    /// Which of `wanted` (in short) are not among what was `granted` (as the provider writes them), nor in a wider one that was:
+    /// as the provider writes them.
+    pub fn missing(&self, wanted: &[&str], granted: &str) -> Vec<String> {
+        let granted: Vec<&str> = granted.split([' ', ',']).filter(|scope| !scope.is_empty()).collect();
+        let has = |scope: &String| {
+            let wide = self.wider.iter().filter(|(_, narrow)| narrow.contains(scope)).map(|(wide, _)| wide.as_str());
+            wide.chain([scope.as_str()]).any(|fits| granted.contains(&fits))
+        };
+        let whole = |scope: &&str| self.oauth.as_ref().map_or_else(|| (*scope).to_owned(), |oauth| oauth.scope(scope));
+        wanted.iter().map(whole).filter(|scope| !has(scope)).collect()
     }
 
     /// Its OAuth and this installation's client, if it has been set up.
@@ -216,6 +239,17 @@ impl Read<'_> {
             }
             Some(id) => Ok(Some(Client { id: id.trim().to_owned(), secret })),
         }
+    }
+
+    fn wider(&self, oauth: Option<&OAuth>) -> Result<Vec<(String, Vec<String>)>, String> {
+        let whole = |scope: &str| oauth.map_or_else(|| scope.to_owned(), |oauth| oauth.scope(scope));
+        let read = |word: &String| {
+            let (wide, narrow) =
+                word.split_once('>').filter(|(wide, narrow)| !wide.is_empty() && !narrow.is_empty())?;
+            Some((whole(wide), narrow.split(',').map(whole).collect()))
+        };
+        let wrong = || self.wrong("wider", "must be words like mail.write>mail.read,mail.labels");
+        self.config.wider.0.iter().map(|word| read(word).ok_or_else(wrong)).collect()
     }
 
     fn needed(&self, key: &str, text: Option<&String>) -> Result<Url, String> {

@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use engine::clock::from_micros;
 use engine::fault::Fault;
 use engine::port::{
-    ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page, PollCx,
-    ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
+    About, ActionSpec, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, HookCx, HookItem, HookRefusal, Item, Page,
+    PollCx, ReactCx, Reacted, ReactionSpec, Service, Services, Verdict,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -211,6 +211,7 @@ macro_rules! action {
             sample_params: "{}",
             sample_event: r#"{"id":0,"kind":"a","text":"t0","parts":[]}"#,
             scopes: &[],
+            about: About::NONE,
             feed: &$feed,
             feed_params: $params,
             select,
@@ -230,6 +231,7 @@ static SEND: ReactionSpec = ReactionSpec {
     sample_params: "{}",
     sample_output: "{}",
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::AtLeastOnce,
     check: |_| Vec::new(),
     react,
@@ -239,6 +241,7 @@ static FAR_SIDE: Service = Service {
     title: "Far",
     description: "The far side.",
     provider: None,
+    options: &[],
     actions: &[&NEW, &TICKED, &RECEIVED],
     reactions: &[&SEND],
 };

@@ -127,10 +127,10 @@ async fn a_row_that_another_key_sealed_says_which_and_an_account_is_its_owners_a
         let fault = w.vault.access(id).await.unwrap_err();
         assert!(fault.why().contains(&other.active()), "{}: {fault}", w.t.label);
         let id = w.linked("a0", None, None).await;
-        assert_eq!(w.vault.auth(w.user, id).bearer().await.unwrap().expose(), "a0", "{}", w.t.label);
-        let fault = w.vault.auth(UserId::new(), id).bearer().await.unwrap_err();
+        assert_eq!(w.vault.auth(w.user, id, None).bearer().await.unwrap().expose(), "a0", "{}", w.t.label);
+        let fault = w.vault.auth(UserId::new(), id, None).bearer().await.unwrap_err();
         assert!(matches!(fault, Fault::Rejected { .. }), "{}: {fault}", w.t.label);
-        let refused = w.vault.auth(UserId::new(), id).refused(&Secret::new("a0")).await;
+        let refused = w.vault.auth(UserId::new(), id, None).refused(&Secret::new("a0")).await;
         assert!(refused.is_err() && w.row(id).await.state == "ok", "{}", w.t.label);
     }
 }

@@ -7,7 +7,7 @@ use engine::fault::Fault;
 use engine::net::{Call, Trust};
 use engine::node::{self, Engine};
 use engine::port::{
-    ActionSpec, Auth, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, Item, Page, PollCx, ReactCx, Reacted,
+    About, ActionSpec, Auth, Boxed, Cadence, FeedKind, FeedSpec, Guarantee, Item, Page, PollCx, ReactCx, Reacted,
     ReactionSpec, Service, Services, Verdict,
 };
 use engine::store::areas::AreaState;
@@ -82,6 +82,7 @@ const NEW: ActionSpec = ActionSpec {
     sample_params: "{}",
     sample_event: "{}",
     scopes: &[],
+    about: About::NONE,
     feed: &ITEMS,
     feed_params: |data| json!({ "api": data["api"] }),
     select: |_, _, _| Verdict::Take,
@@ -98,6 +99,7 @@ const SEND: ReactionSpec = ReactionSpec {
     sample_params: "{}",
     sample_output: "{}",
     scopes: &[],
+    about: About::NONE,
     guarantee: Guarantee::AtLeastOnce,
     check: |_| Vec::new(),
     react,
@@ -110,6 +112,7 @@ static BOX: Service = Service {
     title: "Box",
     description: "For tests.",
     provider: Some("acme"),
+    options: &[],
     actions: &[&NEW_ITEM],
     reactions: &[&SEND_IT],
 };

@@ -1,0 +1,134 @@
+//! Sends calls with an account's token: spend, send, refresh once and repeat once, judge.
+
+use chrono::{DateTime, Utc};
+use engine::fault::Fault;
+use engine::net::{Answer, Call, Http, Trust};
+use engine::port::{Api, Auth, OptionsCx, PollCx, ReactCx};
+use engine::secret::Secret;
+use serde::de::DeserializeOwned;
+
+use super::ask::{ApiSpec, Ask};
+use super::judge::{Reason, Refused, judge};
+
+/// Who calls: an account, now.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    auth: &'a dyn Auth,
+    http: &'a Http,
+    /// The instant of these calls.
+    pub now: DateTime<Utc>,
+}
+
+impl<'a> Caller<'a> {
+    /// For a poll.
+    pub fn poll(cx: &PollCx<'a>) -> Result<Self, Fault> {
+        Self::new(cx.auth, cx.http, cx.now)
+    }
+
+    /// For a reaction.
+    pub fn react(cx: &ReactCx<'a>) -> Result<Self, Fault> {
+        Self::new(cx.auth, cx.http, cx.now)
+    }
+
+    /// For a list of options.
+    pub fn options(cx: &OptionsCx<'a>) -> Result<Self, Fault> {
+        Self::new(cx.auth, cx.http, cx.now)
+    }
+
+    fn new(auth: Option<&'a dyn Auth>, http: &'a Http, now: DateTime<Utc>) -> Result<Self, Fault> {
+        let auth = auth.ok_or_else(|| Fault::rejected("there is no account to call with"))?;
+        Ok(Self { auth, http, now })
+    }
+
+    /// Sends a call.
+    ///
+    /// # Errors
+    /// See [`Reason`]; by `?` its fault.
+    pub async fn send(&self, ask: &Ask) -> Result<Answer, Refused> {
+        let api = self.api(ask.call.api)?;
+        let measured = api.measure(ask.call.name);
+        let result = self.exchanged(ask, &api).await;
+        measured.ended(result.as_ref().map_or_else(|refused| refused.reason.as_str(), |_| "ok"));
+        result
+    }
+
+    /// Sends a call and reads its answer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); an answer of another shape is `Broken`.
+    pub async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, Refused> {
+        read(ask, &self.send(ask).await?)
+    }
+
+    /// Reads an answer that was sent for.
+    ///
+    /// # Errors
+    /// An answer of another shape is `Broken`.
+    pub fn read<T: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<T, Refused> {
+        read(ask, answer)
+    }
+
+    async fn exchanged(&self, ask: &Ask, api: &Api<'_>) -> Result<Answer, Refused> {
+        let request = ask.request(api.base)?;
+        let answer = self.authorized(&request, ask.call.units, api, |answer| tells_token(ask, answer)).await;
+        judge(ask, answer.map_err(|fault| unharmed(ask, fault))?, api, self.now)
+    }
+
+    /// Sends `request` with a bearer; once more with the next one, where `is_token` says that the first is no longer good.
+    pub(super) async fn authorized(
+        &self,
+        request: &Call,
+        units: u32,
+        api: &Api<'_>,
+        is_token: impl Fn(&Answer) -> bool,
+    ) -> Result<Answer, Refused> {
+        api.spend(units, self.now).map_err(held)?;
+        let token = self.auth.bearer().await?;
+        let answer = self.bearing(request, &token).await?;
+        if !is_token(&answer) {
+            return Ok(answer);
+        }
+        let next = self.auth.refused(&token).await?;
+        api.spend(units, self.now).map_err(held)?;
+        Ok(self.bearing(request, &next).await?)
+    }
+
+    async fn bearing(&self, request: &Call, token: &Secret) -> Result<Answer, Fault> {
+        self.http.send(Trust::Provider, request.clone().bearer(token)?, self.now).await
+    }
+
+    /// The API, where the operator says it is.
+    pub(crate) fn api<'s>(&'s self, spec: &'static ApiSpec) -> Result<Api<'s>, Fault> {
+        self.auth.api(spec.name).ok_or_else(|| {
+            Fault::rejected(format!("{} has no base URL: the provider's `apis` must name `{}`", spec.title, spec.name))
+        })
+    }
+}
+
+/// Reads an answer.
+pub(super) fn read<T: DeserializeOwned>(ask: &Ask, answer: &Answer) -> Result<T, Refused> {
+    let value = answer.json()?;
+    serde_json::from_value(value).map_err(|e| {
+        let (title, name) = (ask.call.api.title, ask.call.name);
+        Fault::later(format!("{title} answered {name} with another shape: {e}")).into()
+    })
+}
+
+/// Whether the answer is about the token: a 401, unless its body says that something else is missing.
+pub(super) fn tells_token(ask: &Ask, answer: &Answer) -> bool {
+    let by_body = || (ask.call.api.said)(answer).and_then(|said| said.reason);
+    answer.status == 401 && by_body().is_none_or(|reason| reason == Reason::Unauthorized)
+}
+
+/// Our own limits say it, not the provider: nothing was sent.
+fn held(fault: Fault) -> Refused {
+    Refused { reason: Reason::Busy(engine::port::Share::App), fault }
+}
+
+/// What only reads has done nothing, however it ended.
+pub(super) fn unharmed(ask: &Ask, mut refused: Refused) -> Refused {
+    if let Fault::Later { maybe_done, .. } = &mut refused.fault {
+        *maybe_done &= !ask.is_safe();
+    }
+    refused
+}
