@@ -110,6 +110,8 @@ struct Held {
 
 /// Provider, API, and the account where it is that account's alone.
 type HoldKey = (String, String, Option<AccountId>);
+/// Provider, and what of it was learnt.
+type KnownKey = (String, &'static str);
 
 /// What is known of every API.
 #[derive(Default)]
@@ -117,7 +119,7 @@ pub struct Usage {
     time: Time,
     limits: HashMap<(String, String), Limits>,
     holds: Mutex<HashMap<HoldKey, Held>>,
-    known: Mutex<HashMap<(String, &'static str), (String, DateTime<Utc>)>>,
+    known: Mutex<HashMap<KnownKey, (String, DateTime<Utc>)>>,
     spends: std::sync::atomic::AtomicU64,
 }
 

@@ -1,6 +1,8 @@
 //! Fills a database with many AREAs at once: one is made as a user would make it, then its rows are copied by SQL, each copy with
 //! an owner, a source and an address of its own, joined, at the cursor that a first poll gave.
 
+use std::sync::Arc;
+
 use engine::area::Desk;
 use engine::clock::Clock;
 use engine::ids::{AreaId, IdGen, SourceId};
