@@ -6,7 +6,6 @@ mod area;
 #[allow(dead_code, reason = "what one provider's calls do not use, the next one's do")]
 mod call;
 mod conditional;
-#[allow(dead_code, reason = "the service `google` is built on it")]
 mod google;
 mod html;
 mod http;
@@ -31,6 +30,7 @@ static ALL: Services = &[
     &area::AREA,
     &account::ACCOUNT,
     &spotify::SPOTIFY,
+    &google::GOOGLE,
 ];
 
 /// Every service, in the order in which they are shown.

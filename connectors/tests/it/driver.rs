@@ -45,6 +45,8 @@ pub struct Source {
     /// The instant of the next poll; each poll moves it by a minute.
     pub now: DateTime<Utc>,
     seen: HashSet<String>,
+    /// The time of the newest item.
+    last: Option<DateTime<Utc>>,
 }
 
 /// What a poll brought, over all its pages.
@@ -67,14 +69,28 @@ impl Source {
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
         let params = (action.feed_params)(data);
         let account = Account { base: base.parse().expect("a URL"), usage: Usage::default(), id: AccountId::new() };
-        Self { action, params, account, http: http(), cursor: None, now, seen: HashSet::new() }
+        Self { action, params, account, http: http(), cursor: None, now, seen: HashSet::new(), last: None }
     }
 
-    /// Polls to the last page, keeping cursor and keys.
+    /// Polls to the last page, keeping cursor and keys. A dead cursor is followed by a search from the last item's time, once.
     pub async fn poll(&mut self) -> Result<Polled, Fault> {
-        let mut items = Vec::new();
+        let (mut items, mut since) = (Vec::new(), None);
+        let was = self.cursor.clone();
         for _ in 0..MAX_PAGES {
-            let page = self.page().await?;
+            let page = match self.page(since).await {
+                Err(Fault::Resync { .. }) if since.is_none() => {
+                    (since, self.cursor) = (Some(self.last.unwrap_or(self.now)), None);
+                    continue;
+                }
+                Err(fault) => {
+                    if self.cursor.is_none() {
+                        self.cursor = was;
+                    }
+                    return Err(fault);
+                }
+                Ok(page) => page,
+            };
+            self.last = page.items.iter().filter_map(|item| item.at).chain(self.last).max();
             items.extend(page.items);
             if let Some(cursor) = page.cursor {
                 self.cursor = Some(cursor);
@@ -88,12 +104,12 @@ impl Source {
         panic!("{} asks for more pages without end", self.action.name);
     }
 
-    async fn page(&mut self) -> Result<Page, Fault> {
+    async fn page(&mut self, since: Option<DateTime<Utc>>) -> Result<Page, Fault> {
         let FeedKind::Polled { poll, .. } = self.action.feed.kind else { panic!("{} is not polled", self.action.name) };
         poll(PollCx {
             params: &self.params,
             cursor: self.cursor.as_ref(),
-            since: None,
+            since,
             auth: Some(&self.account),
             http: &self.http,
             now: self.now,

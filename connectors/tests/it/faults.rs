@@ -43,8 +43,13 @@ fn table(good: &Reply) -> Vec<(&'static str, Reply, Kind)> {
 }
 
 fn half(good: &Reply) -> Reply {
-    let Reply::Whole { status, headers, body } = good.clone() else { return good.clone() };
-    Reply::Whole { status, headers, body: body[..body.len() / 2].to_vec() }
+    match good.clone() {
+        Reply::Whole { status, headers, body } => {
+            Reply::Whole { status, headers, body: body[..body.len() / 2].to_vec() }
+        }
+        Reply::Api(api) => Reply::ok("application/json", &api.main[..api.main.len() / 2]),
+        other => other,
+    }
 }
 
 /// Every failure is a fault of the right kind, shows no credential, and leaves the source whole.

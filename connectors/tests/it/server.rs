@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::cases::Thing;
+
 /// What is answered to every request until the test says otherwise.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -18,6 +20,51 @@ pub enum Reply {
     Silent,
     /// What is no HTTP.
     Noise,
+    /// Several calls, each with an answer of its own.
+    Api(Api),
+}
+
+/// A server that remembers the order in which things came to it, and answers by the request.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// What is there now.
+    pub things: Vec<Thing>,
+    /// Answers a request: its head and its body.
+    pub answer: fn(&Stage<'_>) -> Reply,
+    /// The body of its main answer, to be broken.
+    pub main: Vec<u8>,
+}
+
+/// A request, and what there is to answer it.
+pub struct Stage<'a> {
+    /// What is there now.
+    pub things: &'a [Thing],
+    /// The ids of all that ever was, in the order of their coming: the place in it is what cursors count by.
+    pub came: &'a [u32],
+    /// `GET /path?query HTTP/1.1` and the headers.
+    pub head: &'a str,
+    /// The body.
+    pub body: &'a str,
+}
+
+impl Stage<'_> {
+    /// Whether the request's line has this.
+    pub fn asks(&self, part: &str) -> bool {
+        self.head.lines().next().unwrap_or_default().contains(part)
+    }
+
+    /// A parameter of the query.
+    pub fn param(&self, name: &str) -> Option<String> {
+        let target = self.head.split(' ').nth(1)?;
+        let url = url::Url::parse(&format!("http://127.0.0.1{target}")).ok()?;
+        url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// What came behind the first `count` that came, if it is there.
+    pub fn behind(&self, count: usize) -> Vec<&Thing> {
+        let new = self.came.get(count..).unwrap_or_default();
+        self.things.iter().filter(|thing| new.contains(&thing.id)).collect()
+    }
 }
 
 impl Reply {
@@ -45,6 +92,7 @@ impl Reply {
     pub fn body(&self) -> &[u8] {
         match self {
             Self::Whole { body, .. } => body,
+            Self::Api(api) => &api.main,
             _ => &[],
         }
     }
@@ -59,6 +107,7 @@ pub struct Server {
 
 struct State {
     reply: Reply,
+    came: Vec<u32>,
     requests: Vec<String>,
 }
 
@@ -67,7 +116,7 @@ impl Server {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port on loopback");
         let base = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let state = Arc::new(Mutex::new(State { reply: Reply::status(404), requests: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { reply: Reply::status(404), came: Vec::new(), requests: Vec::new() }));
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -81,7 +130,15 @@ impl Server {
 
     /// Answers this from now on.
     pub fn reply(&self, reply: Reply) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).reply = reply;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Reply::Api(api) = &reply {
+            for thing in &api.things {
+                if !state.came.contains(&thing.id) {
+                    state.came.push(thing.id);
+                }
+            }
+        }
+        state.reply = reply;
     }
 
     /// The head of every request so far.
@@ -92,12 +149,20 @@ impl Server {
 
 async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let head = read_head(&mut stream).await?;
+    let body = read_body(&mut stream, &head).await?;
     let reply = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let reply = match &state.reply {
+            Reply::Api(Api { things, answer, .. }) => {
+                answer(&Stage { things, came: &state.came, head: &head, body: &body })
+            }
+            reply => reply.clone(),
+        };
         state.requests.push(head);
-        state.reply.clone()
+        reply
     };
     match reply {
+        Reply::Api(_) => unreachable!("it answers with an answer"),
         Reply::Whole { status, headers, body } => {
             stream.write_all(head_of(status, &headers, Some(body.len())).as_bytes()).await?;
             stream.write_all(&body).await?;
@@ -126,6 +191,16 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
         head.push(stream.read_u8().await?);
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+async fn read_body(stream: &mut TcpStream, head: &str) -> std::io::Result<String> {
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    let mut body = vec![0; length.unwrap_or(0)];
+    stream.read_exact(&mut body).await?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 fn head_of(status: u16, headers: &[(&str, String)], length: Option<usize>) -> String {

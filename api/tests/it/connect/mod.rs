@@ -1,6 +1,7 @@
 //! Linking accounts at a strict, certified provider, by the real daemon on both databases: the journey, and what attackers try.
 
 mod google;
+mod mails;
 mod told;
 
 use std::time::Duration;

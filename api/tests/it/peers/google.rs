@@ -55,6 +55,21 @@ impl Google {
         self.told("fault", json!({ "match": path, "status": status, "body": "down" })).await;
     }
 
+    /// The next request of this method to a path is done, and its answer lost: this status is in its place.
+    pub async fn loses(&self, method: &str, path: &str, status: u16) {
+        let fault = json!({ "match": path, "method": method, "status": status, "body": "down", "after": true });
+        self.told("fault", fault).await;
+    }
+
+    /// Does something as a person would, without any token: the answer.
+    pub async fn acts(&self, email: &str, method: &str, path: &str, body: Option<Value>) -> Value {
+        let what = json!({ "email": email, "method": method, "path": path, "body": body });
+        let answer = self.http.post(format!("{}/__ctl/as", self.url())).json(&what).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, 200, "{method} {path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// What it answered to a path, the oldest first.
     pub async fn answered(&self, path: &str) -> Vec<u64> {
         let log: Value = self.http.get(format!("{}/__ctl/log", self.url())).send().await.unwrap().json().await.unwrap();

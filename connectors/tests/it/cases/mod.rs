@@ -1,6 +1,7 @@
 //! How to serve items to each polled feed that uses HTTP. A connector with such a feed needs a `Case` in [`ALL`], and nothing else,
 //! to be held to everything in `feeds`.
 
+mod google;
 mod http;
 mod rss;
 mod spotify;
@@ -74,6 +75,9 @@ pub static ALL: &[&Case] = &[
     &rss::NEW_ENTRY,
     &spotify::NEW_SAVED_TRACK,
     &spotify::TRACK_PLAYED,
+    &google::NEW_MAIL,
+    &google::NEW_EVENT,
+    &google::EVENT_STARTS,
 ];
 
 /// The actions of `all()` that must have a case: polled, and not by the clock alone.

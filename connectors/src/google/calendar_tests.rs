@@ -1,0 +1,272 @@
+//! What the calendar's parts make of what Google answers.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use engine::fault::Fault;
+use engine::port::{ActionSpec, FeedKind, Page, PollCx, Verdict};
+use serde_json::{Value, json};
+use wiremock::matchers::{any, method, path, query_param, query_param_is_missing};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::{create_event, event_starts, new_event};
+use crate::testing::{Account, http, now, react_as, serve};
+
+fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn event(id: &str, start: Value, more: Value) -> Value {
+    let mut event =
+        json!({"id": id, "status": "confirmed", "summary": id, "start": start, "end": start, "created": now()});
+    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    event
+}
+
+fn list(zone: &str, items: Value, page: Option<&str>, sync: Option<&str>) -> ResponseTemplate {
+    ok(json!({"summary": "Ann", "timeZone": zone, "items": items, "nextPageToken": page, "nextSyncToken": sync}))
+}
+
+async fn poll(
+    spec: &ActionSpec,
+    account: &Account,
+    cursor: &mut Option<Value>,
+    cx: Option<(DateTime<Utc>, Option<DateTime<Utc>>)>,
+) -> Result<Page, Fault> {
+    let FeedKind::Polled { poll, .. } = spec.feed.kind else { panic!("polled") };
+    let (http, params) = (http(), (spec.feed_params)(&json!({})));
+    let base = account.poll(&http, &params, cursor.as_ref());
+    let (now, since) = cx.unwrap_or((now(), None));
+    let page = poll(PollCx { now, since, ..base }).await?;
+    *cursor = page.cursor.clone().or(cursor.take());
+    Ok(page)
+}
+
+fn keys(page: &Page) -> Vec<&str> {
+    page.items.iter().map(|item| item.key.as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_sync_token_is_taken_from_the_last_page_and_what_changes_is_not_new() {
+    let (server, mut cursor) = (MockServer::start().await, None);
+    let account = Account::at(&server.uri());
+    let at = json!({"dateTime": "2026-11-07T09:00:00+01:00"});
+    let first = list("Europe/Paris", json!([event("a", at.clone(), json!({}))]), Some("p2"), Some("too early"));
+    Mock::given(query_param_is_missing("pageToken"))
+        .and(query_param_is_missing("syncToken"))
+        .respond_with(first)
+        .mount(&server)
+        .await;
+    let second = list("Europe/Paris", json!([event("b", at.clone(), json!({}))]), None, Some("s1"));
+    Mock::given(query_param("pageToken", "p2"))
+        .and(query_param_is_missing("syncToken"))
+        .respond_with(second)
+        .mount(&server)
+        .await;
+    let page = poll(&new_event::SPEC, &account, &mut cursor, None).await.unwrap();
+    assert_eq!((keys(&page), page.more), (vec!["a"], true));
+    let page = poll(&new_event::SPEC, &account, &mut cursor, None).await.unwrap();
+    assert_eq!((keys(&page), page.more), (vec![], false), "what is old stays old, on whichever page");
+
+    let changed = json!([
+        event("b", at.clone(), json!({"summary": "moved"})), event("c", at.clone(), json!({})),
+        event("c_20261108T090000Z", at.clone(), json!({"recurringEventId": "c"})), {"id": "gone", "status": "cancelled"},
+        event("d", json!({"date": "2026-11-08"}), json!({"recurrence": ["RRULE:FREQ=WEEKLY"], "summary": "\u{202e}🎉 יום"})),
+    ]);
+    Mock::given(query_param("syncToken", "s1"))
+        .respond_with(list("Europe/Paris", changed, None, Some("s2")))
+        .mount(&server)
+        .await;
+    let page = poll(&new_event::SPEC, &account, &mut cursor, None).await.unwrap();
+    assert_eq!(keys(&page), ["c", "d"]);
+    let day = &page.items[1].body;
+    assert_eq!(
+        (&day["all_day"], &day["start"], &day["recurring"]),
+        (&json!(true), &json!("2026-11-07T23:00:00Z"), &json!(true))
+    );
+    assert_eq!(cursor.as_ref().unwrap()["sync"], "s2");
+
+    let gone = ResponseTemplate::new(410)
+        .set_body_json(json!({"error": {"code": 410, "errors": [{"reason": "fullSyncRequired"}]}}));
+    Mock::given(query_param("syncToken", "s2")).respond_with(gone).mount(&server).await;
+    assert!(matches!(poll(&new_event::SPEC, &account, &mut cursor, None).await, Err(Fault::Resync { .. })));
+    server.reset().await;
+    let old = json!({"created": now() - TimeDelta::days(9)});
+    let all = json!([event("a", at.clone(), old), event("e", at, json!({}))]);
+    Mock::given(any()).respond_with(list("UTC", all, None, Some("s3"))).mount(&server).await;
+    let since = Some((now(), Some(now() - TimeDelta::hours(2))));
+    let page = poll(&new_event::SPEC, &account, &mut None, since).await.unwrap();
+    assert_eq!(keys(&page), ["e"], "of a whole list only what was made since");
+    assert!(page.gap.unwrap().contains("could not be told from older ones"));
+}
+
+#[tokio::test]
+async fn a_page_token_that_is_no_longer_good_begins_anew() {
+    let server = MockServer::start().await;
+    let bad =
+        ResponseTemplate::new(400).set_body_json(json!({"error": {"code": 400, "errors": [{"reason": "invalid"}]}}));
+    serve(&server, bad).await;
+    let mut cursor = Some(json!({"page": "p", "from": now(), "seen": ""}));
+    let account = Account::at(&server.uri());
+    assert!(matches!(poll(&new_event::SPEC, &account, &mut cursor, None).await, Err(Fault::Resync { .. })));
+    let mut cursor = Some(json!({"sync": "s", "from": now(), "seen": ""}));
+    assert!(matches!(poll(&new_event::SPEC, &account, &mut cursor, None).await, Err(Fault::Rejected { .. })));
+}
+
+#[tokio::test]
+async fn starts_are_told_once_and_again_where_they_move() {
+    let (server, mut cursor) = (MockServer::start().await, None);
+    let account = Account::at(&server.uri());
+    let at = |minutes: i64| json!({"dateTime": now() + TimeDelta::minutes(minutes)});
+    let serve_events = async |items: Value| serve(&server, list("America/New_York", items, None, None)).await;
+    let told = async |minutes: i64, cursor: &mut Option<Value>| {
+        let cx = Some((now() + TimeDelta::minutes(minutes), None));
+        let page = poll(&event_starts::SPEC, &account, cursor, cx).await.unwrap();
+        page.items.into_iter().map(|item| item.body["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    serve_events(json!([event("early", at(3), json!({}))])).await;
+    assert_eq!(told(0, &mut cursor).await, ["early"]);
+    let series = |n: i64| event(&format!("s_{n}"), at(n), json!({"recurringEventId": "s"}));
+    serve_events(json!([
+        event("early", at(3), json!({})),
+        series(12),
+        series(1452),
+        event("off", at(12), json!({"status": "cancelled"}))
+    ]))
+    .await;
+    assert_eq!(told(1, &mut cursor).await, [""; 0], "not yet");
+    assert_eq!(told(2, &mut cursor).await, ["s_12"]);
+    assert_eq!(told(3, &mut cursor).await, [""; 0]);
+    serve_events(json!([event("s_12", at(40), json!({})), event("soon", at(6), json!({}))])).await;
+    assert_eq!(told(4, &mut cursor).await, ["soon"], "what comes in late is told at once");
+    serve_events(json!([])).await;
+    assert_eq!(told(5, &mut cursor).await, [""; 0]);
+    serve_events(json!([event("s_12", at(40), json!({})), event("soon", at(6), json!({}))])).await;
+    assert_eq!(told(31, &mut cursor).await, ["s_12"], "at its new time");
+    // The daemon was away for two hours: what started meanwhile is told late, and once.
+    serve_events(json!([event("missed", at(60), json!({})), event("next", at(155), json!({}))])).await;
+    assert_eq!(told(150, &mut cursor).await, ["missed", "next"]);
+    let cx = Some((now() + TimeDelta::days(3), None));
+    let page = poll(&event_starts::SPEC, &account, &mut cursor, cx).await.unwrap();
+    assert!(page.gap.unwrap().contains("was missed"));
+    let asked = &server.received_requests().await.unwrap()[0];
+    let pairs: Vec<_> = asked.url.query_pairs().map(|(name, value)| format!("{name}={value}")).collect();
+    assert!(
+        pairs.contains(&"singleEvents=true".to_owned()) && pairs.contains(&"orderBy=startTime".to_owned()),
+        "{pairs:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_whole_day_starts_at_midnight_where_the_calendar_is_also_where_there_is_none() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    let check = async |zone: &str, date: &str, now: &str, start: &str| {
+        serve(&server, list(zone, json!([event("day", json!({"date": date}), json!({}))]), None, None)).await;
+        let cx = Some((now.parse().unwrap(), None));
+        let page = poll(&event_starts::SPEC, &account, &mut None, cx).await.unwrap();
+        assert_eq!(page.items[0].body["start_local"], start, "{zone}");
+        let event = &page.items[0].body;
+        assert!(matches!((event_starts::SPEC.select)(&json!({}), event, None), Verdict::Leave(_)));
+        assert_eq!((event_starts::SPEC.select)(&json!({"all_day": true}), event, None), Verdict::Take);
+    };
+    check("Europe/Paris", "2026-11-07", "2026-11-06T22:55:00Z", "2026-11-07T00:00:00+01:00").await;
+    check("Asia/Kathmandu", "2026-11-07", "2026-11-06T18:10:00Z", "2026-11-07T00:00:00+05:45").await;
+    // Clocks there go from 23:59:59 to 01:00.
+    check("America/Santiago", "2026-09-06", "2026-09-06T03:55:00Z", "2026-09-06T01:00:00-03:00").await;
+}
+
+/// What was sent to make an event of `data`.
+async fn made(data: Value) -> Value {
+    let server = MockServer::start().await;
+    serve(&server, ok(json!({"id": "x", "htmlLink": "https://calendar.example.org/x"}))).await;
+    react_as(&create_event::SPEC, data, Some(&Account::at(&server.uri()))).await.unwrap();
+    serde_json::from_slice(&server.received_requests().await.unwrap()[0].body).unwrap()
+}
+
+#[tokio::test]
+async fn times_are_instants_times_in_a_zone_or_whole_days() {
+    let check = async |data: Value, start: Value, end: Value| {
+        let mut data = data;
+        data["title"] = json!("x");
+        let sent = made(data.clone()).await;
+        assert_eq!((&sent["start"], &sent["end"]), (&start, &end), "{data}");
+    };
+    let at = |time: &str, zone: &str| json!({"dateTime": time, "timeZone": zone});
+    let day = |date: &str| json!({ "date": date });
+    check(
+        json!({"start": "2026-11-06T10:00:00+01:00"}),
+        at("2026-11-06T09:00:00Z", "UTC"),
+        at("2026-11-06T10:00:00Z", "UTC"),
+    )
+    .await;
+    let paris = "Europe/Paris";
+    check(
+        json!({"start": "2026-07-06T10:00", "minutes": 30, "zone": paris}),
+        at("2026-07-06T08:00:00Z", paris),
+        at("2026-07-06T08:30:00Z", paris),
+    )
+    .await;
+    check(
+        json!({"start": "2026-03-29 02:30", "end": "2026-03-29 04:00", "zone": paris}),
+        at("2026-03-29T01:00:00Z", paris),
+        at("2026-03-29T02:00:00Z", paris),
+    )
+    .await;
+    check(json!({"start": "2026-11-06"}), day("2026-11-06"), day("2026-11-07")).await;
+    check(json!({"start": "2026-12-31", "end": "2027-01-01"}), day("2026-12-31"), day("2027-01-02")).await;
+    let late = "2026-11-06T23:30:00Z";
+    check(json!({"start": late, "all_day": true, "zone": "Asia/Kathmandu"}), day("2026-11-07"), day("2026-11-08"))
+        .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_time_is_told_when_it_is_saved() {
+    let check = |mut data: Value| {
+        data["title"] = json!("x");
+        (create_event::SPEC.check)(&data).into_iter().map(|wrong| wrong.pointer).collect::<Vec<_>>()
+    };
+    assert_eq!(check(json!({"start": "tomorrow"})), ["/start"]);
+    assert_eq!(check(json!({"start": "2026-11-06T10:00", "end": "2026-11-06T09:00"})), ["/end"]);
+    assert_eq!(check(json!({"start": "2026-11-06T10:00", "end": "2026-11-07"})), ["/end"]);
+    assert_eq!(check(json!({"start": "2026-11-06", "zone": "Europe/Pariss"})), ["/zone"]);
+    assert_eq!(
+        check(json!({"start": "{{ event.received_at }}", "zone": "{{ event.zone }}", "end": "2026-11-07"})),
+        [""; 0]
+    );
+    assert_eq!(
+        check(json!({"start": "2026-11-06", "attendees": ["ann@example.org", "{{ event.from_address }}", "bob"]})),
+        ["/attendees/2"]
+    );
+}
+
+#[tokio::test]
+async fn an_event_has_the_same_id_again_and_a_duplicate_is_done() {
+    let data = json!({"title": "Grüße 🎉 \u{202e}יום", "start": "2026-11-06T10:00:00Z", "location": "Room 4",
+        "attendees": ["ann@example.org", " "], "notify": true, "reminders": [{"minutes": 10}, {"minutes": 60, "method": "email"}]});
+    let sent = made(data.clone()).await;
+    assert_eq!(sent, made(data.clone()).await);
+    let id = sent["id"].as_str().unwrap().to_owned();
+    assert!(id.len() == 36 && id.chars().all(|c| c.is_ascii_digit() || ('a'..='v').contains(&c)), "{id}");
+    assert_eq!(sent["attendees"], json!([{"email": "ann@example.org"}]));
+    assert_eq!(
+        sent["reminders"],
+        json!({"useDefault": false,
+        "overrides": [{"minutes": 10, "method": "popup"}, {"minutes": 60, "method": "email"}]})
+    );
+    assert_eq!(sent.get("description"), None);
+
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    let duplicate = json!({"error": {"code": 409, "message": "The requested identifier already exists.", "errors": [{"reason": "duplicate"}]}});
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(409).set_body_json(duplicate)).mount(&server).await;
+    let found = ok(json!({"id": id, "htmlLink": null}));
+    Mock::given(method("GET"))
+        .and(path(format!("/calendars/primary/events/{id}")))
+        .respond_with(found)
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    let done = react_as(&create_event::SPEC, data.clone(), Some(&account)).await.unwrap();
+    assert_eq!((&done["id"], &done["repeated"]), (&json!(id), &json!(true)));
+    let fault = react_as(&create_event::SPEC, data, Some(&account)).await.unwrap_err();
+    assert!(fault.why().contains("identifier already exists"), "what is not found is the refusal itself: {fault:?}");
+}

@@ -1,0 +1,40 @@
+//! The labels of a mailbox: their ids and their names.
+
+use serde::Deserialize;
+
+use super::GMAIL;
+use crate::call::{ApiCall, Caller, Refused};
+
+static LIST: ApiCall = ApiCall::get(&GMAIL, "labels.list", "gmail/v1/users/me/labels").scopes(&["gmail.labels"]);
+
+/// One label.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Label {
+    /// What the API calls it.
+    pub id: String,
+    /// What its owner calls it.
+    #[serde(default)]
+    pub name: String,
+    /// `system` or `user`.
+    #[serde(default)]
+    pub r#type: String,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    labels: Vec<Label>,
+}
+
+/// All of them.
+///
+/// # Errors
+/// The refusal.
+pub async fn list(caller: &Caller<'_>) -> Result<Vec<Label>, Refused> {
+    Ok(caller.json::<Listed>(&LIST.ask()).await?.labels)
+}
+
+/// A label as it is compared: Gmail takes `My Things/New` and `my-things-new` for one.
+pub fn folded(label: &str) -> String {
+    label.trim().to_lowercase().replace([' ', '/', '&', '(', ')'], "-")
+}

@@ -1,0 +1,134 @@
+//! The action `google.new_mail`. All AREAs of a mailbox share one feed; what they look for is a selection on it, unless only Gmail can
+//! judge the query: then it is a search, and a feed of its own (`query`, `mailbox`).
+
+use std::time::Duration;
+
+use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Verdict, params};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::query::{answers, has_label, has_words, simple};
+use super::{TRIED_GMAIL, mail, mailbox};
+
+/// Which mails.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    /// What Gmail's search box takes: `subject:invoice -from:shop`. Terms with `from:`, `to:`, `cc:`, `subject:`, `label:`, `in:`,
+    /// `is:`, `category:` and `has:attachment` cost nothing more; with others Gmail is asked apart. All mails where it is left out.
+    #[serde(default)]
+    #[schemars(length(max = 1000), example = "subject:invoice")]
+    query: String,
+    /// Only mails with this label, by name or id, at the moment when they come in: `INBOX`, `Work/Invoices`. What is in spam or trash,
+    /// or was only sent, comes only where this or the query names it.
+    #[serde(default)]
+    #[schemars(extend("x-options" = "label"), example = &"INBOX")]
+    label: String,
+    /// Only mails whose sender has these words in the name or address: `ann@example.org`, `example.org`.
+    #[serde(default)]
+    #[schemars(example = "ann@example.org")]
+    from: String,
+    /// Only mails with attachments, or only those without; both where it is left out.
+    #[serde(default)]
+    #[schemars(example = true)]
+    has_attachment: Option<bool>,
+    /// The time zone of the event's local time: `Europe/Paris`. AREAs of one zone share their polls.
+    #[serde(default = "utc")]
+    #[schemars(example = "Europe/Paris")]
+    zone: String,
+}
+
+pub(super) fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// See the module.
+pub static SPEC: ActionSpec = ActionSpec {
+    name: "new_mail",
+    title: "A mail arrives",
+    description: "Fires for each mail that comes into your Gmail mailbox, oldest first.",
+    params: params::<Filter>,
+    sample_params: r#"{"query": "subject:invoice", "from": "example.org", "has_attachment": true, "zone": "Europe/Paris"}"#,
+    sample_event: r#"{
+        "id": "18c2f0a1b2c3d4e5", "thread_id": "18c2f0a1b2c3d4e5", "message_id": "invoice-42@shop.example.org",
+        "in_reply_to": null, "link": "https://mail.google.com/mail/#all/18c2f0a1b2c3d4e5",
+        "subject": "Invoice 42", "from": "Ann Smith <ann@example.org>", "from_name": "Ann Smith",
+        "from_address": "ann@example.org", "to": "Bob <bob@example.com>", "to_addresses": ["bob@example.com"],
+        "cc": "", "cc_addresses": [], "reply_to": "ann@example.org", "snippet": "Dear Bob, the invoice is attached.",
+        "text": "Dear Bob,\nthe invoice is attached.", "html": "<p>Dear Bob,<br>the invoice is attached.</p>",
+        "truncated": false, "labels": ["INBOX", "UNREAD", "Work/Invoices"], "label_ids": ["INBOX", "UNREAD", "Label_7"],
+        "unread": true, "has_attachment": true, "attachments": [{"name": "invoice.pdf", "type": "application/pdf",
+        "size": 48213, "message": "18c2f0a1b2c3d4e5", "part": "1"}], "size": 66012,
+        "received_at": "2026-11-06T08:49:37Z", "received_at_local": "2026-11-06T09:49:37+01:00",
+        "sent_at": "2026-11-06T08:49:30Z"
+    }"#,
+    scopes: &["gmail.readonly"],
+    about: About {
+        cost: "2 units a poll for all AREAs of a mailbox (5 for a query that only Gmail can judge), 20 for each new mail",
+        tried: TRIED_GMAIL,
+        gives: Some(params::<mail::Mail>),
+    },
+    feed: &FEED,
+    feed_params: |data| {
+        let text = |name: &str| data[name].as_str().map(str::trim).filter(|text| !text.is_empty());
+        mailbox::params(text("zone").unwrap_or("UTC"), text("query").filter(|query| simple(query).is_none()))
+    },
+    select: |data, event, _| match select(data, event) {
+        Ok(()) => Verdict::Take,
+        Err(why) => Verdict::Leave(why),
+    },
+    check,
+};
+
+static FEED: FeedSpec = FeedSpec {
+    name: "mail",
+    kind: FeedKind::Polled {
+        floor: Duration::from_secs(15),
+        default: Duration::from_secs(60),
+        cadence: Cadence::Interval,
+        poll: |cx| Box::pin(mailbox::poll(cx)),
+    },
+};
+
+fn select(data: &Value, event: &Value) -> Result<(), String> {
+    let filter = Filter::deserialize(data).map_err(|e| e.to_string())?;
+    if let Some(terms) = simple(&filter.query) {
+        answers(&terms, event)?;
+    }
+    if !filter.label.is_empty() && !has_label(event, &filter.label) {
+        return Err(format!("its labels are {}, without `{}`", event["labels"], filter.label));
+    }
+    if !filter.from.trim().is_empty() && !has_words(event["from"].as_str().unwrap_or_default(), &filter.from) {
+        return Err(format!("from is {}, not `{}`", event["from"], filter.from));
+    }
+    if filter.has_attachment.is_some_and(|wanted| event["has_attachment"] != wanted) {
+        return Err(format!("has_attachment is {}", event["has_attachment"]));
+    }
+    let query = filter.query.to_lowercase();
+    let names_place = !filter.label.is_empty() || ["in:", "label:", "from:me"].iter().any(|term| query.contains(term));
+    match elsewhere(event).filter(|_| !names_place) {
+        Some(place) => Err(format!("it is in {place}, which neither `label` nor `query` names")),
+        None => Ok(()),
+    }
+}
+
+/// Where a mail is that did not arrive.
+fn elsewhere(event: &Value) -> Option<&'static str> {
+    let is_in = |label: &str| has_label(event, label);
+    match () {
+        () if is_in("SPAM") => Some("spam"),
+        () if is_in("TRASH") => Some("the trash"),
+        () if is_in("SENT") && !is_in("INBOX") => Some("sent mail"),
+        () => None,
+    }
+}
+
+fn check(data: &Value) -> Vec<Invalid> {
+    match Filter::deserialize(data) {
+        Ok(filter) => {
+            engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why)).into_iter().collect()
+        }
+        Err(wrong) => vec![Invalid::new("", wrong.to_string())],
+    }
+}
