@@ -122,7 +122,7 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         let (id, created) = (sent.id.clone(), sent.created);
         let is_late = created.is_some_and(|created| created >= cursor.from);
         let is_known = if before < KNOWN { !seen.add(&id) } else { seen.has(&id) || !is_late };
-        let is_old = if is_full { !is_first && !(cursor.by_time && is_late) } else { false };
+        let is_old = is_full && !(is_first || cursor.by_time && is_late);
         let event = sent.event(calendar, &list.summary, &list.time_zone).filter(|_| !is_known && !is_old);
         items.extend(event.map(|event| Item { key: id, at: created, body: json!(event) }));
     }
