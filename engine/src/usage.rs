@@ -110,9 +110,8 @@ struct Held {
 
 /// Provider, API, and the account where it is that account's alone.
 type HoldKey = (String, String, Option<AccountId>);
-
-/// What APIs taught, by the API and what it is about, with the instant when it did.
-type Known = HashMap<(String, &'static str), (String, DateTime<Utc>)>;
+/// Provider, and what of it was learnt.
+type KnownKey = (String, &'static str);
 
 /// What is known of every API.
 #[derive(Default)]
@@ -120,7 +119,7 @@ pub struct Usage {
     time: Time,
     limits: HashMap<(String, String), Limits>,
     holds: Mutex<HashMap<HoldKey, Held>>,
-    known: Mutex<Known>,
+    known: Mutex<HashMap<KnownKey, (String, DateTime<Utc>)>>,
     spends: std::sync::atomic::AtomicU64,
 }
 

@@ -34,6 +34,14 @@ pub const FILE_PATH: &str = "config/area.toml";
 /// Who issues tokens: what the operator sets of a provider goes over this.
 pub const PROVIDERS: &str = include_str!("../../../config/providers.toml");
 
+/// The one redirect address that is registered at a provider.
+///
+/// # Errors
+/// A provider's name that is none.
+pub fn callback_url(public: &Url, provider: &str) -> Result<Url, url::ParseError> {
+    Url::parse(&format!("{}/v1/connect/{provider}/callback", public.as_str().trim_end_matches('/')))
+}
+
 /// What is wrong with a setting; a sentence that names the key and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

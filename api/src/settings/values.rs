@@ -96,29 +96,11 @@ pub struct Networks(pub Vec<IpNet>);
 
 impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_any(ReadNetworks)
-    }
-}
-
-struct ReadNetworks;
-
-impl<'de> Visitor<'de> for ReadNetworks {
-    type Value = Networks;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list of networks like 10.1.0.0/16")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Networks, E> {
-        engine::net::parse_allow(text).map(Networks).map_err(E::custom)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Networks, A::Error> {
-        let mut all = Vec::new();
-        while let Some(text) = seq.next_element::<String>()? {
-            all.extend(engine::net::parse_allow(&text).map_err(de::Error::custom)?);
-        }
-        Ok(Networks(all))
+        let read = ReadList {
+            expected: "a list of networks like 10.1.0.0/16",
+            read: |text| engine::net::parse_allow(text).map_err(|e| e.to_string()),
+        };
+        d.deserialize_any(read).map(Self)
     }
 }
 
@@ -129,31 +111,39 @@ pub struct Origins(pub Vec<Url>);
 
 impl<'de> Deserialize<'de> for Origins {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_any(ReadOrigins)
+        let read = ReadList { expected: "a list of origins like https://app.example.org", read: origins };
+        d.deserialize_any(read).map(Self)
     }
 }
 
-struct ReadOrigins;
+/// Reads a list, or the text of one.
+struct ReadList<T> {
+    expected: &'static str,
+    read: fn(&str) -> Result<Vec<T>, String>,
+}
 
-impl<'de> Visitor<'de> for ReadOrigins {
-    type Value = Origins;
+impl<'de, T> Visitor<'de> for ReadList<T> {
+    type Value = Vec<T>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list of origins like https://app.example.org")
+        f.write_str(self.expected)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Origins, E> {
-        let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
-        texts.map(origin).collect::<Result<_, _>>().map(Origins).map_err(E::custom)
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
+        (self.read)(text).map_err(E::custom)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Origins, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
         let mut all = Vec::new();
         while let Some(text) = seq.next_element::<String>()? {
-            all.push(origin(&text).map_err(de::Error::custom)?);
+            all.extend((self.read)(&text).map_err(de::Error::custom)?);
         }
-        Ok(Origins(all))
+        Ok(all)
     }
+}
+
+fn origins(text: &str) -> Result<Vec<Url>, String> {
+    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(origin).collect()
 }
 
 fn origin(text: &str) -> Result<Url, String> {

@@ -33,6 +33,10 @@ const WORDS: usize = 200;
 const ANSWER_BYTES: usize = 256 << 10;
 /// Bytes of a token.
 const TOKEN_BYTES: usize = 64 << 10;
+/// A code that no provider issued, and a verifier of the length that RFC 7636 asks for.
+const NO_CODE: &str = "area-asks-whether-you-know-this-client";
+const NO_VERIFIER: &str = "area-asks-whether-you-know-this-client-0000";
+
 /// Headers of a request that our client writes itself.
 const OWN: [header::HeaderName; 2] = [header::CONTENT_LENGTH, header::HOST];
 
@@ -134,6 +138,18 @@ impl Asked<'_> {
         }
         let answer = request.request_async(self).await;
         self.read(answer, code)
+    }
+
+    /// Asks whether the provider knows this client, by a code that nobody issued: the client is judged before the code is.
+    ///
+    /// # Errors
+    /// What it answered, where that is not that it knows no such code.
+    pub async fn knows_client(&self, redirect: &Url) -> Result<(), String> {
+        let (code, verifier) = (Secret::new(NO_CODE), Secret::new(NO_VERIFIER));
+        match self.code(&code, redirect, Some(&verifier).filter(|_| self.oauth.pkce)).await {
+            Ok(_) | Err(NoTokens::Dead(_)) => Ok(()),
+            Err(NoTokens::Later(fault)) => Err(fault.why().to_owned()),
+        }
     }
 
     /// Where a user is sent to consent.

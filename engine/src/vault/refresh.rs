@@ -19,7 +19,7 @@ use crate::secret::Secret;
 use crate::store::accounts::{self, AccountRow, Claim, Paused, Renewed};
 use crate::store::batch::is_passing;
 
-/// A token that the provider issued this recently and refuses is not refreshed once more: something else is wrong.
+/// A token that the provider issued this recently and refuses is not refreshed once more at once: something else may be wrong.
 const JUST_ISSUED: Micros = 60 * 1_000_000;
 /// Between two looks at a claim of another node.
 const LOOK: Duration = Duration::from_millis(40);
@@ -31,9 +31,10 @@ const STORE_AGAIN: Duration = Duration::from_millis(200);
 impl Vault {
     /// `held`, which is what is stored, was refused: the next one.
     pub(super) async fn next(&self, row: &AccountRow, held: Option<&Held>, now: Micros) -> Result<Secret, Fault> {
-        if held.is_some_and(|held| held.refreshed_at.is_some_and(|at| now - at < JUST_ISSUED)) {
+        let again = held.and_then(|held| held.refreshed_at).map(|at| at + JUST_ISSUED).filter(|again| now < *again);
+        if let Some(again) = again {
             let why = format!("{} refuses a token that it issued a moment ago: does it lack a scope?", row.provider);
-            return Err(Fault::rejected(why));
+            return Err(Fault::Later { not_before: Some(from_micros(again)), why, maybe_done: false });
         }
         self.flight(row.id, row.version).await.map(|held| held.token.clone())
     }

@@ -1,7 +1,8 @@
-//! `area check`: configuration, data folder, database, clock, keys, stored AREAs: what is wrong and how to mend it. It changes nothing.
+//! `area check`: configuration, data folder, database, clock, keys, stored AREAs, providers: what is wrong and how to mend it. It changes nothing.
 
 mod areas;
 mod findings;
+mod providers;
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ const CLOCKS_APART: i64 = 2_000_000;
 
 const DATABASE_CLOCK: &str = "SELECT CAST(extract(epoch from clock_timestamp()) * 1000000 AS BIGINT)";
 
-/// Look for what is wrong with settings, data folder, database, clock, keys and AREAs, and say how to mend it
+/// Look for what is wrong with settings, data folder, database, clock, keys, AREAs and providers, and say how to mend it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Changes nothing. The exit code is 1 when something is wrong; a warning is not.
@@ -46,6 +47,7 @@ impl Check {
             }
             None => database(context, &mut found).await,
         }
+        providers::providers(context, &mut found).await?;
         self.tell(&found)
     }
 

@@ -138,8 +138,7 @@ fn of_use(app: &App, provider: &str, name: &str) -> Result<&'static [&'static st
 /// # Errors
 /// A provider's name that is none.
 pub fn callback_url(app: &App, provider: &str) -> Result<Url, Problem> {
-    let base = app.public_url.as_str().trim_end_matches('/');
-    Url::parse(&format!("{base}/v1/connect/{provider}/callback")).map_err(Problem::internal)
+    crate::settings::callback_url(&app.public_url, provider).map_err(Problem::internal)
 }
 
 /// Where a provider sends the browser back.

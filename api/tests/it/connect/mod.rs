@@ -237,3 +237,39 @@ async fn denied_expired_foreign_and_mixed_up_answers_are_each_refused_with_what_
         assert_eq!(begin("oidc", json!({"scope": "a"})).await.0, 422);
     }
 }
+
+#[tokio::test]
+async fn check_tells_whether_a_provider_knows_the_client_and_takes_the_redirect() {
+    let Some(oidc) = Oidc::start(&[]).await else { return };
+    let area = Area::new();
+    area.run(&["migrate"]).ok();
+    let (auth, token) = (format!("{}/auth", oidc.url()), format!("{}/token", oidc.url()));
+    let check = |public: &str, secret: &str, token: &str| {
+        let env = [
+            ("AREA_PUBLIC_URL", public),
+            ("AREA_PROVIDERS__ACME__AUTHORIZE_URL", auth.as_str()),
+            ("AREA_PROVIDERS__ACME__TOKEN_URL", token),
+            ("AREA_PROVIDERS__ACME__CLIENT_ID", "area"),
+            ("AREA_PROVIDERS__ACME__CLIENT_SECRET", secret),
+        ];
+        let ran = area.run_with(&env, &["check"]);
+        assert!(!ran.out.contains(secret), "{ran:?}");
+        (ran.code, ran.out)
+    };
+    let told = |(code, out): (i32, String), want: i32, parts: &[&str]| {
+        assert!(code == want && parts.iter().all(|part| out.contains(part)), "{code}: {out}");
+    };
+    let callback = format!("must be {PUBLIC}/v1/connect/acme/callback");
+    told(check(PUBLIC, "area-secret", &token), 0, &["acme knows this client", &callback]);
+    told(
+        check(PUBLIC, "hunter2", &token),
+        1,
+        &["acme: ", "invalid_client", "providers.acme.client_id and client_secret"],
+    );
+    told(
+        check("http://area.example", "area-secret", &token),
+        1,
+        &["acme: it takes no redirect to http://area.example/"],
+    );
+    told(check(PUBLIC, "area-secret", "http://127.0.0.1:1/token"), 0, &["acme could not be tried"]);
+}

@@ -106,8 +106,14 @@ async fn a_refused_token_is_refreshed_once_for_all_who_hold_it_and_one_just_issu
         }
         let new = w.vault.access(id).await.unwrap();
         let fault = w.vault.refused(id, &new).await.unwrap_err();
-        assert!(matches!(&fault, Fault::Rejected { why } if why.contains("a moment ago")), "{}: {fault}", w.t.label);
-        assert_eq!(w.calls().await, 1, "{}", w.t.label);
+        let Fault::Later { not_before: Some(again), why, maybe_done: false } = &fault else { panic!("{fault:?}") };
+        assert!(why.contains("a moment ago"), "{}: {why}", w.t.label);
+        assert_eq!((w.calls().await, *again - w.clock.now()), (1, chrono::Duration::seconds(60)), "{}", w.t.label);
+        // Whoever comes again then has the next one.
+        w.answers("r1", tokens("a2", "r2")).await;
+        w.pass(60);
+        let next = w.vault.refused(id, &new).await.unwrap();
+        assert_eq!((w.calls().await, next.expose()), (2, "a2"), "{}", w.t.label);
     }
 }
 
