@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::GMAIL;
 use crate::call::{ApiCall, Caller, Refused};
 
-static LIST: ApiCall = ApiCall::get(&GMAIL, "labels.list", "gmail/v1/users/me/labels").scopes(&["gmail.labels"]);
+static LIST: ApiCall = ApiCall::get(&GMAIL, "labels.list", "gmail/v1/users/me/labels").scopes(&["gmail.readonly"]);
 
 /// One label.
 #[derive(Clone, Debug, Deserialize)]

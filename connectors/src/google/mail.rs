@@ -112,7 +112,7 @@ pub struct Sent {
     pub snippet: String,
     /// Milliseconds.
     pub internal_date: String,
-    pub size_estimate: u64,
+    pub size_estimate: i64,
     pub payload: Part,
 }
 
@@ -141,7 +141,7 @@ pub struct Header {
 #[serde(default, rename_all = "camelCase")]
 pub struct Body {
     pub attachment_id: Option<String>,
-    pub size: u64,
+    pub size: i64,
     pub data: Option<String>,
 }
 
@@ -155,7 +155,7 @@ impl Sent {
         let attachment = |(name, part): (String, &Part)| Attachment {
             name,
             kind: part.mime_type.clone(),
-            size: part.body.size,
+            size: u64::try_from(part.body.size).unwrap_or(0),
             message: self.id.clone(),
             part: part.part_id.clone(),
         };
@@ -205,7 +205,7 @@ impl Sent {
             unread: self.label_ids.iter().any(|id| id == "UNREAD"),
             has_attachment: !attachments.is_empty(),
             attachments,
-            size: self.size_estimate,
+            size: u64::try_from(self.size_estimate).unwrap_or(0),
             received_at,
             received_at_local,
             sent_at: headers

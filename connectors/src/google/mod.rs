@@ -2,6 +2,7 @@
 //! and what its errors say (`errors`).
 
 mod add_label;
+mod append_row;
 mod attached;
 #[cfg(test)]
 mod calendar_tests;
@@ -9,10 +10,13 @@ mod calendars;
 mod create_event;
 mod errors;
 mod event_starts;
+#[cfg(test)]
+mod file_tests;
 mod labels;
 mod mail;
 mod mailbox;
 mod new_event;
+mod new_file;
 mod new_mail;
 mod options;
 mod query;
@@ -30,11 +34,11 @@ use crate::call::{ApiSpec, BatchSpec};
 pub static GOOGLE: Service = Service {
     name: "google",
     title: "Google",
-    description: "Watches your mail and your calendars, sends mail and makes events.",
+    description: "Watches your mail, calendars and files, sends mail, makes events and fills spreadsheets.",
     provider: Some("google"),
-    options: &[&options::LABEL, &options::CALENDARS_OF],
-    actions: &[&new_mail::SPEC, &new_event::SPEC, &event_starts::SPEC],
-    reactions: &[&send_mail::SPEC, &add_label::SPEC, &create_event::SPEC],
+    options: &[&options::LABEL, &options::CALENDARS_OF, &options::FOLDER, &options::SPREADSHEET, &options::SHEET],
+    actions: &[&new_mail::SPEC, &new_event::SPEC, &event_starts::SPEC, &new_file::SPEC],
+    reactions: &[&send_mail::SPEC, &add_label::SPEC, &create_event::SPEC, &append_row::SPEC],
 };
 
 /// Gmail. Its base URL is the host alone.
@@ -54,7 +58,22 @@ pub static CALENDAR: ApiSpec = ApiSpec {
     batch: Some(BatchSpec { path: "/batch/calendar/v3", most: 50 }),
 };
 
+/// Google Drive. Its base URL has the path `drive/v3`.
+pub static DRIVE: ApiSpec = ApiSpec {
+    name: "drive",
+    title: "Google Drive",
+    said: errors::said,
+    batch: Some(BatchSpec { path: "/batch/drive/v3", most: 100 }),
+};
+
+/// Google Sheets. Its base URL is the host alone.
+pub static SHEETS: ApiSpec = ApiSpec { name: "sheets", title: "Google Sheets", said: errors::said, batch: None };
+
 /// What Gmail's parts were run against.
 const TRIED_GMAIL: &str = "the strict Google emulator, by the daemon; a scripted Gmail for what the emulator has not";
 /// What the calendar's parts were run against.
 const TRIED_CALENDAR: &str = "a scripted Google Calendar that follows its documentation; create_event also the strict Google emulator, by the daemon";
+/// What the parts of Drive were run against.
+const TRIED_DRIVE: &str = "a scripted Google Drive that follows its documentation";
+/// What the parts of Sheets were run against.
+const TRIED_SHEETS: &str = "scripted Google Sheets that follow their documentation";

@@ -5,7 +5,8 @@ use engine::port::{Choice, Choices, OptionsCx, OptionsSpec};
 
 use serde::Deserialize;
 
-use super::{CALENDAR, labels};
+use super::new_file::id_of;
+use super::{CALENDAR, DRIVE, SHEETS, labels};
 use crate::call::{ApiCall, Caller, Paging};
 
 static CALENDARS: ApiCall =
@@ -16,7 +17,7 @@ const MOST: usize = 100;
 
 /// The labels of a mailbox.
 pub static LABEL: OptionsSpec =
-    OptionsSpec { name: "label", scopes: &["gmail.labels"], list: |cx| Box::pin(mail_labels(cx)) };
+    OptionsSpec { name: "label", scopes: &["gmail.readonly"], list: |cx| Box::pin(mail_labels(cx)) };
 
 /// The calendars of an account.
 pub static CALENDARS_OF: OptionsSpec =
@@ -53,4 +54,71 @@ async fn mail_labels(cx: OptionsCx<'_>) -> Result<Choices, Fault> {
         title: label.name,
     });
     Ok(Choices::of(choices, cx.q, MOST, false))
+}
+
+static FILES: ApiCall = ApiCall::get(&DRIVE, "files.list", "files").units(100).scopes(FOLDER.scopes);
+static SHEETS_OF: ApiCall =
+    ApiCall::get(&SHEETS, "spreadsheets.get", "v4/spreadsheets/{id}").scopes(&["spreadsheets.readonly"]);
+
+/// The folders of a Drive.
+pub static FOLDER: OptionsSpec = OptionsSpec {
+    name: "folder",
+    scopes: &["drive.metadata.readonly"],
+    list: |cx| Box::pin(files(cx, "application/vnd.google-apps.folder")),
+};
+/// The spreadsheets of a Drive.
+pub static SPREADSHEET: OptionsSpec = OptionsSpec {
+    name: "spreadsheet",
+    scopes: &["drive.metadata.readonly"],
+    list: |cx| Box::pin(files(cx, "application/vnd.google-apps.spreadsheet")),
+};
+/// The sheets of a spreadsheet.
+pub static SHEET: OptionsSpec =
+    OptionsSpec { name: "sheet", scopes: &["spreadsheets.readonly"], list: |cx| Box::pin(sheets(cx)) };
+
+#[derive(Deserialize)]
+struct File {
+    id: String,
+    #[serde(default)]
+    name: String,
+}
+
+/// Those whose names begin as it was typed: Drive searches by the beginnings of words.
+async fn files(cx: OptionsCx<'_>, kind: &str) -> Result<Choices, Fault> {
+    let typed = cx.q.trim().replace('\\', "\\\\").replace('\'', "\\'");
+    let named = if typed.is_empty() { String::new() } else { format!(" and name contains '{typed}'") };
+    let ask = FILES.ask().query("q", format!("trashed = false and mimeType = '{kind}'{named}"));
+    let ask = ask
+        .query("orderBy", "viewedByMeTime desc")
+        .query("pageSize", MOST)
+        .query("fields", "nextPageToken,files(id,name)");
+    let page: serde_json::Value = Caller::options(&cx)?.json(&ask).await?;
+    let files = Vec::<File>::deserialize(&page["files"]).unwrap_or_default();
+    let choices = files.into_iter().map(|file| Choice { value: file.id, title: file.name, detail: None });
+    Ok(Choices::of(choices, "", MOST, page["nextPageToken"].is_string()))
+}
+
+#[derive(Deserialize)]
+struct Spreadsheet {
+    #[serde(default)]
+    sheets: Vec<Sheet>,
+}
+
+#[derive(Deserialize)]
+struct Sheet {
+    properties: Properties,
+}
+
+#[derive(Deserialize)]
+struct Properties {
+    title: String,
+}
+
+async fn sheets(cx: OptionsCx<'_>) -> Result<Choices, Fault> {
+    let within = cx.within.map(id_of).filter(|id| !id.is_empty());
+    let id = within.ok_or_else(|| Fault::rejected("pick the spreadsheet first"))?;
+    let ask = SHEETS_OF.ask().at("id", id).query("fields", "sheets.properties.title");
+    let found: Spreadsheet = Caller::options(&cx)?.json(&ask).await?;
+    let choices = found.sheets.into_iter().map(|sheet| sheet.properties.title);
+    Ok(Choices::of(choices.map(|title| Choice { value: title.clone(), title, detail: None }), cx.q, MOST, false))
 }

@@ -39,6 +39,35 @@ pub static EVENT_STARTS: Case = Case {
     gives: Gives::List,
 };
 
+pub static NEW_FILE: Case = Case {
+    action: "google.new_file",
+    data: |_| json!({}),
+    serve: |things| {
+        let files: Vec<Value> = things.iter().map(|thing| json!({ "file": file(thing) })).collect();
+        let main = json!({ "changes": files, "newStartPageToken": "1" });
+        Reply::Api(Api { things: things.to_vec(), answer: drive, main: json_bytes(&main) })
+    },
+    gives: Gives::List,
+};
+
+fn file(thing: &Thing) -> Value {
+    let at = DateTime::from_timestamp(START + thing.at, 0).unwrap().to_rfc3339();
+    json!({ "id": format!("f{}", thing.id), "name": thing.text, "mimeType": "text/plain", "createdTime": at })
+}
+
+fn drive(stage: &Stage<'_>) -> Reply {
+    let count = stage.came.len().to_string();
+    if stage.asks("/changes/startPageToken") {
+        return ok(&json!({ "startPageToken": count }));
+    }
+    if stage.asks("/changes") {
+        let from = stage.param("pageToken").and_then(|token| token.parse().ok()).unwrap_or(usize::MAX);
+        let files: Vec<Value> = stage.behind(from).into_iter().map(|thing| json!({ "file": file(thing) })).collect();
+        return ok(&json!({ "changes": files, "newStartPageToken": count }));
+    }
+    ok(&json!({ "files": stage.things.iter().rev().map(file).collect::<Vec<_>>() }))
+}
+
 fn events<'a>(things: impl Iterator<Item = &'a Thing>) -> Value {
     let event = |thing: &Thing| {
         let at = DateTime::from_timestamp(START + thing.at, 0).unwrap().to_rfc3339();

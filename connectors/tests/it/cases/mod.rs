@@ -78,6 +78,7 @@ pub static ALL: &[&Case] = &[
     &google::NEW_MAIL,
     &google::NEW_EVENT,
     &google::EVENT_STARTS,
+    &google::NEW_FILE,
 ];
 
 /// The actions of `all()` that must have a case: polled, and not by the clock alone.

@@ -1,0 +1,192 @@
+//! What the parts of Drive and Sheets make of what Google answers.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use engine::fault::Fault;
+use engine::port::{FeedKind, OptionsCx, Page, PollCx, Verdict};
+use serde_json::{Value, json};
+use wiremock::matchers::{any, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::{append_row, new_file, options};
+use crate::testing::{Account, http, now, react_as, serve};
+
+fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn file(id: &str, hours_ago: i64, more: Value) -> Value {
+    let mut file = json!({"id": id, "name": id, "mimeType": "application/pdf", "createdTime": now() - TimeDelta::hours(hours_ago)});
+    file.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    file
+}
+
+async fn poll(account: &Account, cursor: &mut Option<Value>, since: Option<DateTime<Utc>>) -> Result<Page, Fault> {
+    let FeedKind::Polled { poll, .. } = new_file::SPEC.feed.kind else { panic!("polled") };
+    let (http, params) = (http(), json!({"zone": "Europe/Paris"}));
+    let base = account.poll(&http, &params, cursor.as_ref());
+    let page = poll(PollCx { since, ..base }).await?;
+    *cursor = page.cursor.clone().or(cursor.take());
+    Ok(page)
+}
+
+fn keys(page: &Page) -> Vec<&str> {
+    page.items.iter().map(|item| item.key.as_str()).collect()
+}
+
+async fn drive(server: &MockServer, files: Value) {
+    server.reset().await;
+    Mock::given(path("/changes/startPageToken")).respond_with(ok(json!({"startPageToken": "10"}))).mount(server).await;
+    Mock::given(path("/files")).respond_with(ok(json!({ "files": files }))).mount(server).await;
+}
+
+async fn change(server: &MockServer, token: &str, files: &[Value], next: (&str, &str)) {
+    let changes: Vec<Value> = files.iter().map(|file| json!({ "file": file })).collect();
+    let page = ok(json!({"changes": changes, next.0: next.1}));
+    Mock::given(path("/changes")).and(query_param("pageToken", token)).respond_with(page).mount(server).await;
+}
+
+#[tokio::test]
+async fn a_file_is_new_once_whatever_changes_in_it_and_the_start_token_is_from_the_last_page() {
+    let (server, mut cursor) = (MockServer::start().await, None);
+    let account = Account::at(&server.uri());
+    drive(&server, json!([file("b", 1, json!({})), file("a", 30, json!({}))])).await;
+    let folder = ok(json!({"id": "fo", "name": "Rechnungen 🎉"}));
+    Mock::given(path("/files/fo")).respond_with(folder).mount(&server).await;
+    let hidden = ResponseTemplate::new(404).set_body_json(json!({"error": {"code": 404}}));
+    Mock::given(path("/files/hidden")).respond_with(hidden).mount(&server).await;
+    assert_eq!(keys(&poll(&account, &mut cursor, None).await.unwrap()), ["a", "b"]);
+    let in_folder = json!({"parents": ["fo"], "size": "48213", "owners": [{"displayName": "Ann", "emailAddress": "a@example.org"}]});
+    change(
+        &server,
+        "10",
+        &[file("a", 30, json!({})), file("old", 200, json!({})), file("c", 0, in_folder)],
+        ("nextPageToken", "11"),
+    )
+    .await;
+    let late = json!({"parents": ["hidden"], "name": "\u{202e}אבג", "mimeType": "image/png"});
+    let shared = json!({"sharedWithMeTime": now()});
+    let files = [
+        file("c", 0, json!({})),
+        file("late", 5, late),
+        file("gone", 0, json!({"trashed": true})),
+        file("s", 900, shared),
+    ];
+    change(&server, "11", &files, ("newStartPageToken", "12")).await;
+    let page = poll(&account, &mut cursor, None).await.unwrap();
+    assert_eq!((keys(&page), page.more), (vec!["c"], true));
+    let event = &page.items[0].body;
+    assert_eq!(
+        (&event["folder"], &event["size"], &event["owner"]),
+        (&json!("Rechnungen 🎉"), &json!(48213), &json!("Ann"))
+    );
+    let page = poll(&account, &mut cursor, None).await.unwrap();
+    assert_eq!((keys(&page), page.more, &page.items[0].body["folder"]), (vec!["late", "s"], false, &json!("")));
+    assert_eq!(cursor.as_ref().unwrap()["token"], "12");
+    change(&server, "12", &[], ("newStartPageToken", "12")).await;
+    assert_eq!(
+        poll(&account, &mut cursor, None).await.unwrap().cursor,
+        None,
+        "a poll that finds nothing writes nothing"
+    );
+
+    serve(&server, ResponseTemplate::new(400).set_body_json(json!({"error": {"code": 400}}))).await;
+    assert!(matches!(poll(&account, &mut cursor, None).await, Err(Fault::Resync { .. })));
+    drive(&server, json!([file("x", 1, json!({}))])).await;
+    let page = poll(&account, &mut None, Some(now() - TimeDelta::hours(3))).await.unwrap();
+    assert_eq!((keys(&page), &page.gap), (vec!["x"], &None));
+    let asked = server.received_requests().await.unwrap();
+    assert!(asked[0].url.path().ends_with("/startPageToken"), "the new token comes before the search");
+    let query = asked[1].url.query_pairs().find(|(name, _)| name == "q").unwrap().1.into_owned();
+    assert!(query.contains("createdTime > '2026-11-05T05:49:37Z'"), "{query}");
+}
+
+#[test]
+fn a_file_is_selected_by_folder_type_and_name() {
+    let event: Value = serde_json::from_str(new_file::SPEC.sample_event).unwrap();
+    let check =
+        |data: Value, event: &Value, left: Option<&str>| match ((new_file::SPEC.select)(&data, event, None), left) {
+            (Verdict::Take, None) => {}
+            (Verdict::Leave(why), Some(words)) if why.contains(words) => {}
+            (other, _) => panic!("{data}: {other:?}, not {left:?}"),
+        };
+    let id = event["folder_id"].as_str().unwrap();
+    check(json!({}), &event, None);
+    check(json!({"folder": id, "type": "pdf", "name": "invoice 42"}), &event, None);
+    check(json!({"folder": format!("https://drive.google.com/drive/u/0/folders/{id}?usp=sharing")}), &event, None);
+    check(json!({"folder": "other"}), &event, Some("it lies in \"Invoices\""));
+    check(json!({"type": "image"}), &event, Some("it is a \"pdf\""));
+    check(json!({"name": "bill"}), &event, Some("without `bill`"));
+    let folder = json!({"kind": "folder", "name": "x"});
+    check(json!({}), &folder, Some("it is a \"folder\""));
+    check(json!({"type": "folder"}), &folder, None);
+}
+
+#[tokio::test]
+async fn values_come_under_their_headers_and_no_text_becomes_a_formula() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    let append = async |data: Value| react_as(&append_row::SPEC, data, Some(&account)).await;
+    let headers = ok(json!({"range": "x", "values": [["Subject", "Größe", "", "paid"]]}));
+    let row = "/v4/spreadsheets/s1/values/'Ann''s%20sheet'!1:1";
+    Mock::given(method("GET")).and(path(row)).respond_with(headers).mount(&server).await;
+    let done = ok(json!({"updates": {"updatedRange": "'Ann''s sheet'!A12:D12"}}));
+    Mock::given(method("POST")).respond_with(done).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(ok(json!({}))).mount(&server).await;
+    let data = json!({"spreadsheet": "https://docs.google.com/spreadsheets/d/s1/edit#gid=0", "sheet": "Ann's sheet",
+        "row": {"PAID": true, "subject": "=IMPORTXML(1) 🎉", "größe ": 1.5}});
+    let out = append(data.clone()).await.unwrap();
+    assert_eq!((&out["number"], &out["spreadsheet"]), (&json!(12), &json!("s1")));
+    let calls = server.received_requests().await.unwrap();
+    assert_eq!(calls[1].url.path(), format!("{row}:append"));
+    assert_eq!(calls[1].url.query(), Some("valueInputOption=RAW&insertDataOption=INSERT_ROWS"));
+    let sent: Value = serde_json::from_slice(&calls[1].body).unwrap();
+    assert_eq!(sent, json!({"values": [["=IMPORTXML(1) 🎉", 1.5, null, true]]}));
+
+    let mut more = data.clone();
+    more["row"]["New"] = json!("x");
+    let fault = append(more.clone()).await.unwrap_err();
+    assert!(fault.why().contains("no header `New`; there are: Subject, Größe"), "{fault:?}");
+    more["add_columns"] = json!(true);
+    append(more).await.unwrap();
+    let calls = server.received_requests().await.unwrap();
+    let sent: Value = serde_json::from_slice(&calls[calls.len() - 2].body).unwrap();
+    assert_eq!(sent, json!({"values": [["Subject", "Größe", "", "paid", "New"]]}));
+    let twice = json!({"spreadsheet": "s1", "row": {"a": 1, "A ": 2}});
+    assert_eq!((append_row::SPEC.check)(&twice)[0].pointer, "/row");
+
+    server.reset().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_json(json!({"error": {"code": 403,
+        "message": "Request had insufficient authentication scopes.", "details": [{"reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}]}})))
+        .mount(&server).await;
+    assert!(append(data).await.unwrap_err().why().contains("the account has not granted spreadsheets"));
+}
+
+#[tokio::test]
+async fn folders_spreadsheets_sheets_calendars_and_labels_are_offered_by_name() {
+    let server = MockServer::start().await;
+    let (account, http) = (Account::at(&server.uri()), http());
+    let files = ok(json!({"files": [{"id": "f1", "name": "It's"}], "nextPageToken": "n"}));
+    Mock::given(path("/files")).respond_with(files).mount(&server).await;
+    let sheets = ok(json!({"sheets": [{"properties": {"title": "One"}}, {"properties": {"title": "Two"}}]}));
+    Mock::given(path("/v4/spreadsheets/s1")).respond_with(sheets).mount(&server).await;
+    let calendars = ok(
+        json!({"items": [{"id": "primary", "summary": "ann@example.org", "summaryOverride": "Ann", "primary": true}]}),
+    );
+    Mock::given(path("/users/me/calendarList")).respond_with(calendars).mount(&server).await;
+    let labels = ok(
+        json!({"labels": [{"id": "INBOX", "name": "INBOX", "type": "system"}, {"id": "L7", "name": "Work", "type": "user"}]}),
+    );
+    Mock::given(path("/gmail/v1/users/me/labels")).respond_with(labels).mount(&server).await;
+    let titles = async |spec: &engine::port::OptionsSpec, q: &str, within: Option<&str>| {
+        let cx = OptionsCx { within, ..account.options(&http, q) };
+        (spec.list)(cx).await.map(|found| found.items.into_iter().map(|one| one.title).collect::<Vec<_>>())
+    };
+    assert_eq!(titles(&options::FOLDER, "it's", None).await.unwrap(), ["It's"]);
+    let asked = server.received_requests().await.unwrap()[0].url.query_pairs().next().unwrap().1.into_owned();
+    assert_eq!(asked, r"trashed = false and mimeType = 'application/vnd.google-apps.folder' and name contains 'it\'s'");
+    assert_eq!(titles(&options::SPREADSHEET, "", None).await.unwrap(), ["It's"]);
+    assert_eq!(titles(&options::SHEET, "tw", Some("s1")).await.unwrap(), ["Two"]);
+    assert!(titles(&options::SHEET, "", None).await.is_err());
+    assert_eq!(titles(&options::CALENDARS_OF, "ann", None).await.unwrap(), ["Ann"]);
+    assert_eq!(titles(&options::LABEL, "work", None).await.unwrap(), ["Work"]);
+}
