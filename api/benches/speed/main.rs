@@ -5,7 +5,7 @@
 //! (servers, receivers, load: `peer`, speaking HTTP by `wire`) and the baselines (`bare`) are processes of their own too, made of
 //! this program, so that memory and CPU are those of one side alone. `machine` reads them from /proc, `table` prints.
 //!
-//! `cargo bench -- polls hooks ledger million vault idle people` runs the scenes that are named; without a name all of them run.
+//! `cargo bench -- polls hooks ledger million vault idle people mailbox` runs the scenes that are named; without a name all of them run.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 
 mod bare;
@@ -15,6 +15,7 @@ mod hooks;
 mod idle;
 mod ledger;
 mod machine;
+mod mailbox;
 mod million;
 mod peer;
 mod people;
@@ -89,7 +90,7 @@ fn main() {
 }
 
 fn run(scenes: &[&str]) {
-    let all: [(&str, Part); 7] = [
+    let all: [(&str, Part); 8] = [
         ("polls", polls::run),
         ("hooks", hooks::run),
         ("ledger", ledger::run),
@@ -97,6 +98,7 @@ fn run(scenes: &[&str]) {
         ("vault", vault::run),
         ("idle", idle::run),
         ("people", people::run),
+        ("mailbox", mailbox::run),
     ];
     let mut table = Table::new();
     let mut kit = Kit::new();
