@@ -5,6 +5,9 @@ import http from "node:http";
 const port = Number(process.env.PORT);
 const state = { token: 1, refresh: 1, refreshes: 0, saved: [], played: [], lists: { "3cEYpjA9oz9GiPac4AsH4n": [] }, faults: [], log: [] };
 const now = () => new Date().toISOString().replace(/\.\d+Z/, "Z");
+// Nobody plays two tracks at one time.
+let last = 0;
+const later = () => (last = Math.max(last + 1, Date.now()));
 const track = (id) => ({
   id, uri: `spotify:track:${id}`, type: "track", name: `Track ${id}`, duration_ms: 185000, explicit: false, is_local: false,
   href: `https://api.spotify.com/v1/tracks/${id}`, external_urls: { spotify: `https://open.spotify.com/track/${id}` },
@@ -49,7 +52,7 @@ function answer(method, url, body) {
 
 function control(path, body) {
   if (path === "/__ctl/save") body.ids.forEach((id) => state.saved.unshift({ id, at: now() }));
-  if (path === "/__ctl/play") body.ids.forEach((id) => state.played.unshift({ id, at: new Date().toISOString() }));
+  if (path === "/__ctl/play") body.ids.forEach((id) => state.played.unshift({ id, at: new Date(later()).toISOString() }));
   if (path === "/__ctl/expire") state.token += 1;
   // {"method", "path" (a part), "status", "after": the effect is there, the answer is not}
   if (path === "/__ctl/fault") state.faults.push(body);
