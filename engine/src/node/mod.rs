@@ -103,6 +103,8 @@ pub struct Engine {
     pub plans: Plans,
     /// Somebody must be written to: `store::letters` has something new.
     pub letters: Notify,
+    /// The embedded database's mark of what others wrote, from before this node read anything.
+    as_it_was: Option<i64>,
     feeds: Vec<(&'static Service, &'static FeedSpec)>,
     due: Mutex<Due>,
     due_changed: Notify,
@@ -174,6 +176,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Engine {
     /// Puts a node together and makes it known; it owns nothing until `run`.
     pub async fn new(parts: Parts) -> Result<(Arc<Self>, Wakes), StoreError> {
+        // Before anything is read: what another process writes from now on is looked for.
+        let as_it_was = outside::data_version(&parts.db).await.ok();
         let floor = id_floor(&parts.db).await?;
         let leases = Leases::arrive(parts.db.clone(), parts.clock.clone(), parts.name, parts.url, parts.lease).await?;
         let leases = Arc::new(leases);
@@ -234,6 +238,7 @@ impl Engine {
             providers,
             vault,
             plans,
+            as_it_was,
         };
         Ok((Arc::new(engine), Wakes(heard)))
     }

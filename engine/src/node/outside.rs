@@ -22,7 +22,7 @@ const CHANGED: &str = "SELECT DISTINCT s.part, s.id AS source FROM areas a JOIN 
 
 /// Looks until the node stops.
 pub async fn look(engine: Arc<Engine>) {
-    let (mut known, mut since) = (None, engine.clock.micros() - BACK);
+    let (mut known, mut since) = (engine.as_it_was, engine.clock.micros() - BACK);
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -46,7 +46,7 @@ pub async fn look(engine: Arc<Engine>) {
 }
 
 /// A number that changes when another connection than the one that writes has written. `Err` on PostgreSQL.
-async fn data_version(db: &Db) -> sqlx::Result<i64> {
+pub(super) async fn data_version(db: &Db) -> sqlx::Result<i64> {
     match db {
         Db::Sqlite { write, .. } => sqlx::query_scalar(DATA_VERSION).fetch_one(write).await,
         Db::Postgres(_) => Err(sqlx::Error::RowNotFound),
