@@ -14,6 +14,8 @@ use crate::store::accounts;
 
 /// Between two steps.
 const STEP_EVERY: Duration = Duration::from_secs(1);
+/// The same while a room is full: more may be due than fits, and what is under way ends in milliseconds.
+const FULL_EVERY: Duration = Duration::from_millis(20);
 
 /// The room of each provider.
 #[derive(Debug)]
@@ -38,7 +40,8 @@ impl Keeper {
         }
         loop {
             while self.step().await > 0 {}
-            tokio::time::sleep(STEP_EVERY).await;
+            let is_full = self.rooms.values().any(|room| room.available_permits() == 0);
+            tokio::time::sleep(if is_full { FULL_EVERY } else { STEP_EVERY }).await;
         }
     }
 
@@ -60,8 +63,8 @@ impl Keeper {
         if free == 0 {
             return Ok(0);
         }
-        // Those under way are still due in their rows.
-        let most = parts.config.refreshes_at_once as i64;
+        // Those under way are still due in their rows: behind them there is a room's fill of others.
+        let most = 2 * parts.config.refreshes_at_once as i64;
         let due = accounts::due(&parts.db, provider, leases.node(), parts.clock.micros(), most).await?;
         let mut begun = 0;
         for (account, version) in due {
