@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::World;
-use super::process::Process;
+use super::process::{PATIENT, Process};
 
 /// How often the token expires; `.ci/soak` asks for hundreds.
 const EXPIRIES: &str = "AREA_TEST_EXPIRIES";
@@ -13,7 +13,7 @@ async fn three_processes_with_64_tasks_that_want_an_expired_token_cost_one_refre
     let Some(w) = World::new().await else { return };
     let expiries: u64 = std::env::var(EXPIRIES).ok().and_then(|n| n.parse().ok()).unwrap_or(40);
     let account = w.linked().await;
-    let mut processes: Vec<Process> = (0..3).map(|n| Process::start(&w, &format!("node-{n}"), &[])).collect();
+    let mut processes: Vec<Process> = (0..3).map(|n| Process::start(&w, &format!("node-{n}"), &[PATIENT])).collect();
     let mut last = String::new();
     for round in 1..=expiries {
         w.expire(account).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::World;
-use super::process::Process;
+use super::process::{PATIENT, Process};
 use crate::daemon::until;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -13,7 +13,7 @@ const ROUNDS: i64 = 3;
 /// Everybody asks until they have it: all the same, and by one refresh that the provider knows of.
 async fn storm(w: &World, fault: &str, times: usize) {
     let account = w.linked().await;
-    let mut processes: Vec<Process> = (0..3).map(|n| Process::start(w, &format!("{fault}-{n}"), &[])).collect();
+    let mut processes: Vec<Process> = (0..3).map(|n| Process::start(w, &format!("{fault}-{n}"), &[PATIENT])).collect();
     for round in 1..=ROUNDS {
         let before = w.oidc.counts().await;
         w.expire(account).await;
@@ -71,7 +71,8 @@ async fn an_answer_that_is_lost_costs_nothing_where_the_old_token_is_still_taken
     for (rotates, costs) in [("0", false), ("1", true)] {
         let Some(w) = World::with(&[("ROTATE", rotates)]).await else { return };
         let account = w.linked().await;
-        let mut processes: Vec<Process> = (0..3).map(|n| Process::start(&w, &format!("node-{n}"), &[])).collect();
+        let mut processes: Vec<Process> =
+            (0..3).map(|n| Process::start(&w, &format!("node-{n}"), &[PATIENT])).collect();
         w.oidc.faults("cut", 1).await;
         let mut said = Vec::new();
         let ended = until(SOON, async || {
