@@ -3,8 +3,8 @@
 
 mod account;
 mod area;
-#[allow(dead_code, reason = "what one provider's calls do not use, the next one's do")]
 mod call;
+mod changes;
 mod conditional;
 mod google;
 mod html;

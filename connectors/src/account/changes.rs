@@ -3,10 +3,12 @@
 //! The engine makes an item once for each loss and each known end:
 //! `{"kind", "account": {"id", "provider", "who"}, "reason" or "ends_at", "at"}`.
 
-use engine::port::{About, ActionSpec, FeedKind, FeedSpec, Invalid, Verdict, params};
+use engine::port::{FeedKind, FeedSpec};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::changes::{self, change};
 
 static FEED: FeedSpec = FeedSpec { name: "changes", kind: FeedKind::Native };
 
@@ -19,25 +21,15 @@ struct Watched {
     provider: Option<String>,
 }
 
-/// A trigger on the items of one kind, which is also its name.
-macro_rules! change {
-    ($(#[$doc:meta])* $id:ident, $name:literal, $title:literal, $description:literal, $event:literal) => {
-        $(#[$doc])*
-        pub static $id: ActionSpec = ActionSpec {
-            name: $name,
-            title: $title,
-            description: $description,
-            params: params::<Watched>,
-            sample_params: "{}",
-            sample_event: $event,
-            scopes: &[],
-            about: About::NONE,
-            feed: &FEED,
-            feed_params: |_| json!({}),
-            select: |data, item, _| select($name, data, item),
-            check,
-        };
-    };
+impl changes::Watched for Watched {
+    const PARAM: &'static str = "/provider";
+    const IS: &'static str = "the name of a provider";
+
+    fn leaves(&self, item: &Value) -> Option<String> {
+        let provider = item["account"]["provider"].as_str().unwrap_or_default();
+        let wanted = self.provider.as_deref().filter(|wanted| *wanted != provider)?;
+        Some(format!("provider is `{provider}`, not `{wanted}`"))
+    }
 }
 
 change!(
@@ -65,37 +57,12 @@ change!(
     }"#
 );
 
-fn select(kind: &str, data: &Value, item: &Value) -> Verdict {
-    let found = item["kind"].as_str().unwrap_or_default();
-    if found != kind {
-        return Verdict::Leave(format!("kind is `{found}`, not `{kind}`"));
-    }
-    let provider = item["account"]["provider"].as_str().unwrap_or_default();
-    match Watched::deserialize(data).ok().and_then(|watched| watched.provider) {
-        Some(wanted) if wanted != provider => Verdict::Leave(format!("provider is `{provider}`, not `{wanted}`")),
-        _ => Verdict::Take,
-    }
-}
-
-fn check(data: &Value) -> Vec<Invalid> {
-    match Watched::deserialize(data) {
-        Ok(_) => Vec::new(),
-        Err(e) => vec![Invalid::new("/provider", format!("must be the name of a provider: {e}"))],
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    #[track_caller]
-    fn check(spec: &ActionSpec, data: Value, item: Value, left: Option<&str>) {
-        match ((spec.select)(&data, &item, None), left) {
-            (Verdict::Take, None) => {}
-            (Verdict::Leave(why), Some(part)) => assert!(why.contains(part), "{why}"),
-            (verdict, _) => panic!("{}: {verdict:?} for {data} on {item}", spec.name),
-        }
-    }
+    use super::*;
+    use crate::changes::tests::check;
 
     #[test]
     fn a_selection_takes_its_kind_and_its_provider() {

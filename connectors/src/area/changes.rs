@@ -3,10 +3,12 @@
 //! The engine makes an item where it commits what the item is about: `{"kind", "area": {"id", "name"}, "reason", "run"?, "at"}`.
 
 use engine::ids::AreaId;
-use engine::port::{About, ActionSpec, FeedKind, FeedSpec, Invalid, Verdict, params};
+use engine::port::{FeedKind, FeedSpec};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::changes::{self, change};
 
 static FEED: FeedSpec = FeedSpec { name: "changes", kind: FeedKind::Native };
 
@@ -19,25 +21,15 @@ struct Watched {
     area: Option<AreaId>,
 }
 
-/// A trigger on the items of one kind, which is also its name.
-macro_rules! change {
-    ($(#[$doc:meta])* $id:ident, $name:literal, $title:literal, $description:literal, $event:literal) => {
-        $(#[$doc])*
-        pub static $id: ActionSpec = ActionSpec {
-            name: $name,
-            title: $title,
-            description: $description,
-            params: params::<Watched>,
-            sample_params: "{}",
-            sample_event: $event,
-            scopes: &[],
-            about: About::NONE,
-            feed: &FEED,
-            feed_params: |_| json!({}),
-            select: |data, item, _| select($name, data, item),
-            check,
-        };
-    };
+impl changes::Watched for Watched {
+    const PARAM: &'static str = "/area";
+    const IS: &'static str = "the id of an AREA";
+
+    fn leaves(&self, item: &Value) -> Option<String> {
+        let id = item["area"]["id"].as_str().unwrap_or_default();
+        let area = self.area.filter(|area| id.parse().ok() != Some(*area))?;
+        Some(format!("area is `{id}`, not `{area}`"))
+    }
 }
 
 change!(
@@ -74,39 +66,14 @@ change!(
     }"#
 );
 
-fn select(kind: &str, data: &Value, item: &Value) -> Verdict {
-    let found = item["kind"].as_str().unwrap_or_default();
-    if found != kind {
-        return Verdict::Leave(format!("kind is `{found}`, not `{kind}`"));
-    }
-    let id = item["area"]["id"].as_str().unwrap_or_default();
-    match Watched::deserialize(data).ok().and_then(|watched| watched.area) {
-        Some(area) if id.parse().ok() != Some(area) => Verdict::Leave(format!("area is `{id}`, not `{area}`")),
-        _ => Verdict::Take,
-    }
-}
-
-fn check(data: &Value) -> Vec<Invalid> {
-    match Watched::deserialize(data) {
-        Ok(_) => Vec::new(),
-        Err(e) => vec![Invalid::new("/area", format!("must be the id of an AREA: {e}"))],
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::changes::tests::check;
 
     const ONE: &str = "019a9f3e-7c1b-7cc2-9d0e-3a1f6f1f7a10";
-
-    #[track_caller]
-    fn check(spec: &ActionSpec, data: Value, item: Value, left: Option<&str>) {
-        match ((spec.select)(&data, &item, None), left) {
-            (Verdict::Take, None) => {}
-            (Verdict::Leave(why), Some(part)) => assert!(why.contains(part), "{why}"),
-            (verdict, _) => panic!("{}: {verdict:?} for {data} on {item}", spec.name),
-        }
-    }
 
     #[test]
     fn a_selection_takes_its_kind_and_its_area() {

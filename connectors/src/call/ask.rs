@@ -34,7 +34,7 @@ pub struct ApiCall {
     /// As the provider's documentation calls it: in metrics and in sentences.
     pub name: &'static str,
     /// The method.
-    pub verb: Verb,
+    pub method: Method,
     /// Below the base URL; `{name}` is filled in by [`Ask::at`].
     pub path: &'static str,
     /// What it costs of the quota.
@@ -47,40 +47,25 @@ pub struct ApiCall {
     pub dead: &'static [u16],
 }
 
-/// The method of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Reads.
-    Get,
-    /// Makes or does.
-    Post,
-    /// Puts in place.
-    Put,
-    /// Changes a part.
-    Patch,
-    /// Takes away.
-    Delete,
-}
-
 impl ApiCall {
     /// A GET.
     pub const fn get(api: &'static ApiSpec, name: &'static str, path: &'static str) -> Self {
-        Self::new(api, name, Verb::Get, path)
+        Self::new(api, name, Method::GET, path)
     }
 
     /// A POST.
     pub const fn post(api: &'static ApiSpec, name: &'static str, path: &'static str) -> Self {
-        Self::new(api, name, Verb::Post, path)
+        Self::new(api, name, Method::POST, path)
     }
 
     /// A PUT.
     pub const fn put(api: &'static ApiSpec, name: &'static str, path: &'static str) -> Self {
-        Self::new(api, name, Verb::Put, path)
+        Self::new(api, name, Method::PUT, path)
     }
 
     /// A call that costs one unit and answers with no more than 4 MiB.
-    pub const fn new(api: &'static ApiSpec, name: &'static str, verb: Verb, path: &'static str) -> Self {
-        Self { api, name, verb, path, units: 1, scopes: &[], max_body: BODY, dead: &[] }
+    pub const fn new(api: &'static ApiSpec, name: &'static str, method: Method, path: &'static str) -> Self {
+        Self { api, name, method, path, units: 1, scopes: &[], max_body: BODY, dead: &[] }
     }
 
     /// What it costs of the quota.
@@ -109,19 +94,7 @@ impl ApiCall {
 
     /// The call, to be given its values.
     pub fn ask(&'static self) -> Ask {
-        Ask { call: self, at: Vec::new(), query: Vec::new(), headers: Vec::new(), body: None }
-    }
-}
-
-impl Verb {
-    pub(super) fn method(self) -> Method {
-        match self {
-            Self::Get => Method::GET,
-            Self::Post => Method::POST,
-            Self::Put => Method::PUT,
-            Self::Patch => Method::PATCH,
-            Self::Delete => Method::DELETE,
-        }
+        Ask { call: self, at: Vec::new(), query: Vec::new(), body: None }
     }
 }
 
@@ -131,7 +104,6 @@ pub struct Ask {
     pub(super) call: &'static ApiCall,
     at: Vec<(&'static str, String)>,
     pub(super) query: Vec<(String, String)>,
-    pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Option<(&'static str, Bytes)>,
 }
 
@@ -160,12 +132,6 @@ impl Ask {
     pub(super) fn set(mut self, name: &str, value: String) -> Self {
         self.query.retain(|(known, _)| known != name);
         self.query.push((name.to_owned(), value));
-        self
-    }
-
-    /// Adds a header.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
         self
     }
 
@@ -219,10 +185,7 @@ impl Ask {
 
     /// The request, without its bearer.
     pub(super) fn request(&self, base: &Url) -> Result<Call, Fault> {
-        let mut call = Call::new(self.call.verb.method(), self.url(base)?).max_body(self.call.max_body);
-        for (name, value) in &self.headers {
-            call = call.header(name, value)?;
-        }
+        let call = Call::new(self.call.method.clone(), self.url(base)?).max_body(self.call.max_body);
         Ok(match &self.body {
             Some((content_type, body)) => call.body(content_type, body.clone()),
             None => call,
@@ -231,6 +194,6 @@ impl Ask {
 
     /// Whether a repetition changes nothing.
     pub(super) fn is_safe(&self) -> bool {
-        self.call.verb == Verb::Get
+        self.call.method == Method::GET
     }
 }

@@ -104,17 +104,11 @@ fn request(asks: &[Ask], base: &Url, batch: BatchSpec) -> Result<Call, Fault> {
     for (number, ask) in asks.iter().enumerate() {
         let url = ask.url(base)?;
         let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let method = ask.call.verb.method();
+        let method = &ask.call.method;
         body.extend_from_slice(
             format!("--{BOUNDARY}\r\nContent-Type: application/http\r\nContent-ID: <item-{number}>\r\n\r\n{method} {}{query} HTTP/1.1\r\n", url.path())
                 .as_bytes(),
         );
-        for (name, value) in &ask.headers {
-            let (name, value) = engine::net::header(name, value).map_err(Fault::rejected)?;
-            body.extend_from_slice(format!("{name}: ").as_bytes());
-            body.extend_from_slice(value.as_bytes());
-            body.extend_from_slice(b"\r\n");
-        }
         match &ask.body {
             Some((content_type, inner)) => {
                 let length = inner.len();

@@ -13,11 +13,10 @@ mod send;
 mod tests;
 mod walk;
 
-#[allow(unused_imports, reason = "the layer's whole interface")]
 pub use {
-    ask::{ApiCall, ApiSpec, Ask, Verb},
+    ask::{ApiCall, ApiSpec, Ask},
     batch::BatchSpec,
     judge::{Reason, Refused, Said},
     send::Caller,
-    walk::{All, ITEMS, PAGES, Paging},
+    walk::Paging,
 };
