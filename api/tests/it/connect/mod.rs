@@ -30,23 +30,8 @@ struct World {
 }
 
 impl World {
-    async fn on(area: Area, oidc: &Oidc) -> Self {
-        let url = oidc.url();
-        let provider = [
-            ("authorize_url", format!("{url}/auth")),
-            ("token_url", format!("{url}/token")),
-            ("userinfo_url", format!("{url}/me")),
-            ("revoke_url", format!("{url}/token/revocation")),
-            ("jwks_url", format!("{url}/jwks")),
-            ("issuer", url.to_owned()),
-            ("scopes", "openid email offline_access".to_owned()),
-            ("params.prompt", "consent".to_owned()),
-            ("rotates", "true".to_owned()),
-            ("margin", "1s".to_owned()),
-            ("client_id", "area".to_owned()),
-            ("client_secret", "area-secret".to_owned()),
-        ];
-        Self::with(area, &provider.map(|(key, value)| (format!("providers.oidc.{key}"), value)))
+    fn on(area: Area, oidc: &Oidc) -> Self {
+        Self::with(area, &oidc.settings())
     }
 
     /// With these settings.
@@ -113,7 +98,7 @@ fn here(back: &Url) -> String {
 async fn worlds(oidc: &Oidc) -> Vec<World> {
     let mut all = Vec::new();
     for area in Area::all().await {
-        all.push(World::on(area, oidc).await);
+        all.push(World::on(area, oidc));
     }
     all
 }

@@ -88,6 +88,26 @@ impl Oidc {
     pub async fn takes(&self, token: &str) -> bool {
         self.http.get(format!("{}/me", self.url())).bearer_auth(token).send().await.unwrap().status() == 200
     }
+
+    /// The daemon's settings for it, as an operator writes them: `providers.oidc.…` and its value.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let at = |path: &str| format!("{}{path}", self.url());
+        let provider = [
+            ("authorize_url", at("/auth")),
+            ("token_url", at("/token")),
+            ("userinfo_url", at("/me")),
+            ("revoke_url", at("/token/revocation")),
+            ("jwks_url", at("/jwks")),
+            ("issuer", at("")),
+            ("scopes", "openid email offline_access".to_owned()),
+            ("params.prompt", "consent".to_owned()),
+            ("rotates", "true".to_owned()),
+            ("margin", "1s".to_owned()),
+            ("client_id", "area".to_owned()),
+            ("client_secret", "area-secret".to_owned()),
+        ];
+        provider.map(|(key, value)| (format!("providers.oidc.{key}"), value)).into()
+    }
 }
 
 /// The provider at `url`, as the vault is told about it.

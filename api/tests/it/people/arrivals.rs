@@ -27,23 +27,8 @@ type Jar = std::collections::BTreeMap<String, String>;
 
 impl World {
     fn on(area: Area, oidc: &Oidc) -> Self {
-        let url = oidc.url();
         let mut args = vec!["--set".to_owned(), format!("public_url={PUBLIC}")];
-        for (key, value) in [
-            ("authorize_url", format!("{url}/auth")),
-            ("token_url", format!("{url}/token")),
-            ("userinfo_url", format!("{url}/me")),
-            ("revoke_url", format!("{url}/token/revocation")),
-            ("jwks_url", format!("{url}/jwks")),
-            ("issuer", url.to_owned()),
-            ("scopes", "openid email offline_access".to_owned()),
-            ("params.prompt", "consent".to_owned()),
-            ("rotates", "true".to_owned()),
-            ("client_id", "area".to_owned()),
-            ("client_secret", "area-secret".to_owned()),
-        ] {
-            args.extend(["--set".to_owned(), format!("providers.oidc.{key}={value}")]);
-        }
+        args.extend(oidc.settings().iter().flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let daemon = area.serve(&args);
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
