@@ -8,6 +8,8 @@ const kinds = {
     body: (token) => ({ token }), done: "Your account has this address now." },
   connect: { path: (token) => `v1/connect/${encodeURIComponent(token)}`, what: "Link this account again at its provider.",
     body: () => ({}), signedIn: true, to: (said) => said.authorize_url },
+  login: { path: "v1/auth/login", what: "Sign in.", email: true, password: "current-password",
+    body: (_, f) => ({ email: f.email, password: f.password, cookie: true }), done: "You are signed in: go back to where you came from." },
   first: { path: "v1/auth/first", what: "Become the first SUPER-ADMIN.", email: true, password: "new-password",
     body: (token, f) => ({ code: token, email: f.email, password: f.password }), done: "Done. Sign in." },
 };

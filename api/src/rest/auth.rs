@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::App;
+use super::page;
 use super::problem::{Kind, Problem};
 use crate::identity::address::Address;
 use crate::identity::caller::{Caller, Proof};
@@ -58,6 +59,7 @@ pub async fn gate(State((app, needs)): State<(Arc<App>, Arc<Needs>)>, request: R
     };
     let (mut parts, body) = request.into_parts();
     match admit(&app, need, &parts).await {
+        Err(problem) if page::is_wanted(&parts.headers) => page::refused(&app.public_url, &problem),
         Err(problem) => problem.into_response(),
         Ok(caller) => {
             parts.extensions.insert(need);

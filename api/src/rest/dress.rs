@@ -64,7 +64,8 @@ fn dress(headers: &mut HeaderMap, private: bool, tls: bool) {
     };
     put(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     put(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    put(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Not `no-referrer`: with it a browser says that its forms come from nowhere.
+    put(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     put(CONTENT_SECURITY_POLICY, CSP);
     put(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
     put(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));

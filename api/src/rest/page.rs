@@ -6,6 +6,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::problem::{Kind, Problem};
 
 /// How every page looks.
 pub const STYLE: &str = include_str!("docs.css");
@@ -17,6 +20,8 @@ pub struct Notice<'a> {
     pub title: &'a str,
     /// In sentences.
     pub says: Vec<String>,
+    /// Where else the reader may go, in a page of its own: the address, and the words of the link.
+    pub link: Option<(String, &'a str)>,
     /// What the reader may do: where it is sent, a hidden field with its value, and the words on it.
     pub button: Option<Button<'a>>,
 }
@@ -30,6 +35,22 @@ pub struct Button<'a> {
     pub field: (&'a str, &'a str),
     /// The words on it.
     pub words: &'a str,
+}
+
+/// The link to where a person signs in.
+pub fn sign_in(public: &Url) -> Option<(String, &'static str)> {
+    Some((format!("{}/account#login=here", public.as_str().trim_end_matches('/')), "Sign in"))
+}
+
+/// Why a browser's request came to nothing; where nobody is signed in, with the way to it.
+pub fn refused(public: &Url, problem: &Problem) -> Response {
+    let (status, _, title) = problem.kind().says();
+    let mut notice = Notice { title, says: vec![problem.detail().to_owned()], ..Notice::default() };
+    if problem.kind() == Kind::Unauthorized {
+        notice.says = vec!["Sign in, and load this page again.".to_owned()];
+        notice.link = sign_in(public);
+    }
+    notice.answer(status)
 }
 
 /// Whether a browser asks, which shows pages.
@@ -55,6 +76,9 @@ impl Notice<'_> {
     fn html(&self) -> String {
         let title = escaped(self.title);
         let says: String = self.says.iter().map(|sentence| format!("<p>{}</p>", escaped(sentence))).collect();
+        let link = self.link.as_ref().map(|(to, words)| {
+            format!("<p><a href=\"{}\" target=\"_blank\" rel=\"noopener\">{}</a></p>", escaped(to), escaped(words))
+        });
         let button = self.button.as_ref().map(|button| {
             let (name, value) = button.field;
             format!(
@@ -67,7 +91,8 @@ impl Notice<'_> {
         });
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-             <title>{title}</title><style>{STYLE}</style><main><h1>{title}</h1>{says}{}</main></html>",
+             <title>{title}</title><style>{STYLE}</style><main><h1>{title}</h1>{says}{}{}</main></html>",
+            link.unwrap_or_default(),
             button.unwrap_or_default()
         )
     }
@@ -97,10 +122,12 @@ mod tests {
         let notice = Notice {
             title: "<script>",
             says: vec!["a \"b\" & 'c'".to_owned()],
+            link: Some(("/y\"".to_owned(), "<i>")),
             button: Some(Button { action: "/x?a=1&b=2".to_owned(), field: ("t", "\"><img"), words: "Go" }),
         };
         let html = notice.html();
         assert!(html.contains("<h1>&lt;script&gt;</h1><p>a &quot;b&quot; &amp; &#39;c&#39;</p>"), "{html}");
+        assert!(html.contains("<a href=\"/y&quot;\" target=\"_blank\" rel=\"noopener\">&lt;i&gt;</a>"), "{html}");
         assert!(html.contains("action=\"/x?a=1&amp;b=2\"") && html.contains("value=\"&quot;&gt;&lt;img\""), "{html}");
     }
 }

@@ -164,7 +164,12 @@ impl Area {
 
     /// The same with more in the environment.
     pub fn serve_with(&self, env: &[(&str, &str)], args: &[&str]) -> Daemon {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        self.serve_on(0, env, args)
+    }
+
+    /// The same on a port that others were told before.
+    pub fn serve_on(&self, port: u16, env: &[(&str, &str)], args: &[&str]) -> Daemon {
+        let mut command = self.command(&["serve", "--listen", &format!("127.0.0.1:{port}")]);
         let mut child = command.envs(env.iter().copied()).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut daemon = Daemon { child, lines, url: String::new() };

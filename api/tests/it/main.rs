@@ -7,6 +7,7 @@ mod cli;
 mod connect;
 mod daemon;
 mod kit;
+mod pages;
 mod peers;
 mod people;
 mod rest;

@@ -153,8 +153,12 @@ async fn welcomed(app: &App, arrived: &Arrived, welcome: &Welcome, headers: &Hea
     } else if page::is_wanted(headers) {
         let title = if did == "linked" { "You sign in with it from now on" } else { "You are signed in" };
         let who = arrived.who.as_deref().unwrap_or(&arrived.id);
-        Notice { title, says: vec![format!("{}: {who}. You may close this page.", arrived.provider)], button: None }
-            .answer(status)
+        Notice {
+            title,
+            says: vec![format!("{}: {who}. You may close this page.", arrived.provider)],
+            ..Notice::default()
+        }
+        .answer(status)
     } else {
         let expires = opened.map(|opened| opened.expires);
         let said = json!({ "did": did, "user": user, "provider": arrived.provider, "who": arrived.who, "expires_at": expires });

@@ -245,7 +245,7 @@ async fn told(app: &App, linked: Linked, from: &Origin, wants_page: bool) -> Res
         says.push(format!("Not granted: {missing}. What needs it will say so; link the account again to grant it."));
     }
     let title = format!("Linked: {}", linked.provider);
-    Ok(Notice { title: &title, says, button: None }.answer(StatusCode::OK))
+    Ok(Notice { title: &title, says, ..Notice::default() }.answer(StatusCode::OK))
 }
 
 /// A link as it is shown.
@@ -287,7 +287,7 @@ fn confirm_first(app: &App, provider: &str, token: &str, who: Option<&str>, want
             .to_owned(),
     ];
     let button = Some(Button { action, field: ("confirm", token), words: "Link the account" });
-    Notice { title: "Not linked yet", says, button }.answer(StatusCode::ACCEPTED)
+    Notice { title: "Not linked yet", says, link: page::sign_in(&app.public_url), button }.answer(StatusCode::ACCEPTED)
 }
 
 fn refused(error: ConnectError, return_to: Option<&str>, wants_page: bool) -> Response {
@@ -303,7 +303,7 @@ pub fn told_why(title: &str, problem: Problem, return_to: Option<&str>, wants_pa
         return returned(to, &[("error", problem.detail())]);
     }
     let says = vec![format!("{}.", sentence(problem.detail()))];
-    Notice { title, says, button: None }.answer(problem.kind().says().0)
+    Notice { title, says, ..Notice::default() }.answer(problem.kind().says().0)
 }
 
 fn sentence(words: &str) -> String {

@@ -136,9 +136,9 @@ fn an_export_goes_through_a_pipe_into_a_folder_and_back() {
 async fn what_is_applied_beside_a_running_daemon_fires_at_once() {
     for area in Area::all().await {
         area.run(&["user", "create", "--email", "me@b"]).ok();
-        let mut daemon = area.serve(&["--set", "samples.load=false"]);
+        let mut daemon = area.serve(&["--set", "samples.load=false", "--set", "limits.scan=1h"]);
         write(&area, "one.json", &timer("one", "1s"));
-        let started = std::time::Duration::from_secs(25);
+        let started = std::time::Duration::from_secs(60);
         area.run(&["apply", "one.json"]).ok();
         let line = tokio::task::spawn_blocking(move || daemon.line("1 of one"));
         tokio::time::timeout(started, line).await.expect(area.label).unwrap();

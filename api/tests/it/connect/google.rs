@@ -15,7 +15,7 @@ use crate::people::PASSWORD;
 use crate::rest::settings;
 
 /// How long what happens in the background may take.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 const SET_PASSWORD: &str = "UPDATE users SET password = $1 WHERE email = 'ann@example.org'";
 
 const TOKEN: &str = "/oauth2/token";

@@ -12,7 +12,7 @@ use super::place::Place;
 use super::world::{World, tell};
 use super::{Duration, until};
 
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_secs(90);
 
 /// A list that answers when it is let.
 #[derive(Clone)]

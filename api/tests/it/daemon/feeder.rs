@@ -44,7 +44,7 @@ impl Feeder {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let feeder = Self { url: format!("http://127.0.0.1:{port}"), folder, child };
         let (http, url) = (client(), format!("{}/", feeder.url));
-        let up = until(Duration::from_secs(20), async || http.get(&url).send().await.is_ok()).await;
+        let up = until(Duration::from_secs(60), async || http.get(&url).send().await.is_ok()).await;
         let log = std::fs::read_to_string(feeder.folder.path().join("error.log")).unwrap_or_default();
         assert!(up, "nginx does not start\n{log}");
         Some(feeder)

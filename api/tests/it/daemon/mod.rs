@@ -9,7 +9,7 @@ mod audit;
 mod feeder;
 mod load;
 mod place;
-mod process;
+pub mod process;
 mod proxy;
 mod receiver;
 mod sender;

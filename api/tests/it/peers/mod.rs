@@ -1,10 +1,12 @@
 //! Servers that others wrote, run by node from `api/tests/peers`; `.ci/test` installs them.
 
 mod browser;
+mod chromium;
 pub mod google;
 mod oidc;
 mod site;
 
+pub use chromium::Chromium;
 pub use google::Google;
 pub use oidc::{Oidc, provider};
 pub use site::Site;

@@ -48,7 +48,7 @@ impl Post {
 
     /// Waits for a mail to this address and takes it out.
     pub async fn mail(&self, to: &str) -> String {
-        for _ in 0..500 {
+        for _ in 0..3_000 {
             if let Some(text) = self.taken(to) {
                 return text;
             }
@@ -60,7 +60,7 @@ impl Post {
     /// The token of the link `name` in the next mail to this address.
     pub async fn token(&self, to: &str, name: &str) -> String {
         let mail = self.mail(to).await;
-        let rest = mail.split(&format!("/base/account#{name}=")).nth(1).unwrap_or_else(|| panic!("no link in {mail}"));
+        let rest = mail.split(&format!("/account#{name}=")).nth(1).unwrap_or_else(|| panic!("no link in {mail}"));
         rest.split_whitespace().next().unwrap().to_owned()
     }
 

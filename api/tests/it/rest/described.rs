@@ -110,7 +110,7 @@ async fn every_answer_is_dressed() {
     for path in ["/v1/areas", "/healthz", "/docs", "/nothing", "/metrics"] {
         let answer = api.call("GET", path).await;
         for (name, want) in
-            [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")]
+            [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "same-origin")]
         {
             assert_eq!(answer.header(name), want, "{path}");
         }

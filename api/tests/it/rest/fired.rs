@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Api, Said, path, said};
 
 /// How long a test waits for something at most.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Orders over 100 are written to the log; one without a customer cannot be.
 fn orders() -> Value {

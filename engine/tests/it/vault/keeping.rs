@@ -20,7 +20,7 @@ async fn used(w: &World, no: i64, id: AccountId, state: &str) {
 
 async fn settled(w: &World, keeper: &Keeper) -> usize {
     let begun = keeper.step().await;
-    for _ in 0..200 {
+    for _ in 0..6_000 {
         if w.vault.is_quiet() {
             break;
         }

@@ -179,7 +179,7 @@ impl Stage {
     }
 
     async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         while !holds().await {
             assert!(tokio::time::Instant::now() < deadline, "{}: in vain: {what}", self.w.t.label);
             self.w.clock.set(self.w.clock.micros() + SECOND / 4);
