@@ -111,8 +111,10 @@ impl World {
         let owner: Option<(Option<i64>, Option<i64>)> =
             engine::on!(&self.db, pool => sqlx::query_as(OWNER).bind(run).fetch_optional(pool).await).unwrap();
         let Some((owner, until)) = owner else { return };
-        let alive = what == "wrote" || until.is_some_and(|until| until > self.now());
-        if owner != Some(node.engine.leases.node()) || !alive {
+        // What a node that stops had begun to write is written while nobody else has taken the partition: its epoch still stands.
+        let wrote = what == "wrote";
+        let alive = wrote || until.is_some_and(|until| until > self.now());
+        if owner.map_or(!wrote, |owner| owner != node.engine.leases.node()) || !alive {
             self.broken(&format!(
                 "node group {group} {what} run {run}, whose partition is {owner:?}'s until {until:?}"
             ));

@@ -170,6 +170,7 @@ fn take(game: fn(u64) -> Game, most: u64, kept: &[u64]) {
         all.items += went.tally.items;
         all.boots += went.tally.boots;
         all.crashes += went.tally.crashes;
+        all.stops += went.tally.stops;
         all.changes += went.tally.changes;
     }
     let took: Duration = began.elapsed();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use engine::clock::from_micros;
@@ -42,6 +43,10 @@ pub enum Step {
     Delete(usize),
     Boot(usize),
     Crash(usize),
+    /// A node is told to stop.
+    Stop(usize),
+    /// A node that was told to stop drains, and is gone when it has.
+    Leave(usize),
     /// The next task dies at a crash point.
     CrashAt,
     /// Answers of the database are lost, or it is away.
@@ -89,8 +94,13 @@ impl World {
                 said.push((at, wake));
             }
             node.going.retain(|_, id| self.turns.lives(*id));
+            let working = node.going.keys().any(|which| *which != Loop::Beat);
+            let drains = node.leaving.is_some_and(|task| self.turns.lives(task));
+            if node.stopping && !working && !drains {
+                all.push((12, Step::Leave(at)));
+            }
             for which in [Loop::Beat, Loop::Poll, Loop::React, Loop::Hear, Loop::Scan, Loop::Cursors] {
-                if self.still && which == Loop::Cursors {
+                if (self.still && which == Loop::Cursors) || (node.stopping && which != Loop::Beat) {
                     continue;
                 }
                 let due = match which {
@@ -156,7 +166,10 @@ impl World {
         for at in 0..self.nodes.len() {
             match &self.nodes[at] {
                 None => all.push((20, Step::Boot(at))),
-                Some(_) if self.dice.percent(3) => all.push((2, Step::Crash(at))),
+                Some(node) if self.dice.percent(3) => {
+                    all.push((2, Step::Crash(at)));
+                    all.extend((!node.stopping).then_some((2, Step::Stop(at))));
+                }
                 Some(node) if up > 1 && self.dice.percent(1) && node.frozen_until <= self.now() => {
                     all.push((4, Step::Freeze(at)));
                 }
@@ -227,6 +240,11 @@ impl World {
                 self.crash(at).await;
                 self.after().await;
             }
+            Step::Stop(at) => {
+                self.trace(|| format!("node {at} is told to stop"));
+                self.nodes[at].as_mut().unwrap().stopping = true;
+            }
+            Step::Leave(at) => self.leave(at).await,
             Step::CrashAt => {
                 let (point, nth) = (self.dice.of(&engine::crash::POINTS), self.dice.within(1, 3) as u32);
                 self.trace(|| format!("somebody will die at {point}:{nth}"));
@@ -300,6 +318,22 @@ impl World {
             }
         };
         self.nodes[at].as_mut().unwrap().going.insert(which, task);
+    }
+
+    /// As its loops have ended a node drains, for longer or shorter than what is in flight takes; then its process ends.
+    async fn leave(&mut self, at: usize) {
+        let node = self.nodes[at].as_ref().unwrap();
+        let (engine, group) = (Arc::clone(&node.engine), node.group);
+        if node.leaving.is_some() {
+            self.trace(|| format!("node {at} has stopped"));
+            self.tally.stops += 1;
+            self.end(at).await;
+            return self.after().await;
+        }
+        let within = Duration::from_secs(self.dice.of(&[0, 1, 60, 3_600]));
+        self.trace(|| format!("node {at} drains for {within:?}"));
+        let task = self.turns.spawn(group, "stop", async move { engine.stop(within).await });
+        self.nodes[at].as_mut().unwrap().leaving = Some(task);
     }
 
     /// Time passes: a little while something goes on, else to what is due next, or past it.

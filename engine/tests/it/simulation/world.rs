@@ -84,6 +84,10 @@ pub struct Node {
     pub going: BTreeMap<Loop, TaskId>,
     /// Wakes that other nodes sent.
     pub inbox: VecDeque<engine::node::Wake>,
+    /// It was told to stop: its loops take no further turn.
+    pub stopping: bool,
+    /// Its last task, which drains it.
+    pub leaving: Option<TaskId>,
     /// It stands still until then: nothing of it goes.
     pub frozen_until: i64,
 }
@@ -134,6 +138,7 @@ pub struct Tally {
     pub polls: u64,
     pub calls: u64,
     pub crashes: u64,
+    pub stops: u64,
     pub boots: u64,
     pub items: u64,
     pub changes: u64,
@@ -300,13 +305,19 @@ impl World {
         let next = loops.map(|which| (which, Arc::new(AtomicI64::new(now)))).into();
         let steps = Arc::new(Steps::of(&engine, wakes));
         let (going, inbox) = (BTreeMap::new(), VecDeque::new());
-        self.nodes[at] = Some(Node { group, engine, steps, next, going, inbox, frozen_until: i64::MIN });
+        let (stopping, leaving, frozen_until) = (false, None, i64::MIN);
+        self.nodes[at] = Some(Node { group, engine, steps, next, going, inbox, stopping, leaving, frozen_until });
     }
 
     /// Node `at` dies where it stands.
     pub async fn crash(&mut self, at: usize) {
+        self.tally.crashes += u64::from(self.nodes[at].is_some());
+        self.end(at).await;
+    }
+
+    /// The process of node `at` ends.
+    pub async fn end(&mut self, at: usize) {
         let Some(node) = self.nodes[at].take() else { return };
-        self.tally.crashes += 1;
         let idle = self.idle();
         self.turns.crash_at(None);
         let _ = self.turns.crashed();
