@@ -13,10 +13,11 @@ use crate::daemon::{free_port, until};
 /// How long a page may take on a machine that does much else.
 const SOON: Duration = Duration::from_secs(60);
 /// Tests may run as root, where Chromium's own sandbox does not; nothing is asked of the network.
-const FLAGS: [&str; 6] = [
+const FLAGS: [&str; 7] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
