@@ -101,7 +101,7 @@ async fn start(engine: &Arc<Engine>, heads: Vec<Head>) {
             Err(error) => {
                 tracing::warn!(%error, "cannot read runs; trying again");
                 let later = engine.clock.micros() + engine.limits.away_micros();
-                missing.iter().for_each(|run| engine.run_again(*run, later));
+                missing.iter().for_each(|run| engine.run_rests(*run, later));
             }
         }
     }
@@ -254,6 +254,13 @@ impl Engine {
         self.queue_changed.notify_one();
     }
 
+    /// This node cannot go on with a run before `due`, and with none that comes after it in its AREA.
+    fn run_rests(&self, run: RunId, due: Micros) {
+        lock(&self.going).remove(&run);
+        lock(&self.queue).rest(run, due);
+        self.queue_changed.notify_one();
+    }
+
     /// A run was ended by its user or by a newer run: one that is going hears of it and ends by itself.
     pub(crate) fn run_superseded(&self, run: RunId) {
         let going = lock(&self.going).get(&run).cloned();
@@ -266,7 +273,7 @@ impl Engine {
     /// This node may not go on with a run: if its partition is still ours it is looked at again, else it is its owner's.
     fn run_let_go(&self, head: Head) {
         match self.leases.holds(head.part) {
-            true => self.run_again(head.run, self.clock.micros() + self.limits.away_micros()),
+            true => self.run_rests(head.run, self.clock.micros() + self.limits.away_micros()),
             false => self.run_ended(head.run),
         }
     }

@@ -39,6 +39,8 @@ pub struct Queue {
     turns: VecDeque<UserId>,
     areas: HashMap<AreaNo, Area>,
     going: HashSet<RunId>,
+    /// Of those that are going, the ones that wait for the node.
+    resting: HashSet<RunId>,
     parts: HashMap<i64, usize>,
     let_go: Vec<Head>,
 }
@@ -69,6 +71,7 @@ impl Queue {
             turns: VecDeque::new(),
             areas: HashMap::new(),
             going: HashSet::new(),
+            resting: HashSet::new(),
             parts: HashMap::new(),
             let_go: Vec::new(),
         }
@@ -127,6 +130,7 @@ impl Queue {
         if let Some(count) = self.parts.get_mut(&head.part) {
             *count -= 1;
         }
+        self.resting.remove(&run);
         let was_going = self.going.remove(&run);
         if let Some(area) = self.areas.get_mut(&head.area) {
             area.ready.remove(&run);
@@ -154,14 +158,23 @@ impl Queue {
         }
     }
 
+    /// The node cannot go on with the run before `due`. It keeps its turn: what comes after it in its AREA waits with it.
+    pub fn rest(&mut self, run: RunId, due: Micros) {
+        if !self.going.contains(&run) {
+            return;
+        }
+        if let Some(head) = self.heads.get_mut(&run) {
+            (head.due, head.held) = (due, false);
+            self.waits.insert((due, run));
+            self.resting.insert(run);
+        }
+    }
+
     /// Forgets the heads of these partitions, and says which they were. Those that are going stay until they end.
     pub fn remove_parts(&mut self, parts: &[i64]) -> Vec<RunId> {
-        let gone: Vec<RunId> = self
-            .heads
-            .values()
-            .filter(|h| parts.contains(&h.part) && !self.going.contains(&h.run))
-            .map(|h| h.run)
-            .collect();
+        let goes = |run| self.going.contains(run) && !self.resting.contains(run);
+        let gone: Vec<RunId> =
+            self.heads.values().filter(|h| parts.contains(&h.part) && !goes(&h.run)).map(|h| h.run).collect();
         for run in &gone {
             self.ended(*run);
         }
@@ -271,6 +284,10 @@ impl Queue {
             }
             self.waits.pop_first();
             if let Some(head) = self.heads.get(&run).copied() {
+                if self.resting.remove(&run) {
+                    self.going.remove(&run);
+                    self.stopped(head);
+                }
                 self.ready(head);
             }
         }
@@ -380,6 +397,24 @@ mod tests {
         assert_eq!(queue.next_due(), Some(50));
         queue.ended(RunId(2));
         assert_eq!(drain(&mut queue, 50), [1]);
+    }
+
+    #[test]
+    fn a_run_that_waits_for_its_node_keeps_its_turn() {
+        let mut queue = Queue::new(10);
+        queue.put(head(1, 1, 1, 0, 1), 0);
+        queue.put(head(2, 1, 1, 0, 1), 0);
+        queue.put(head(3, 2, 1, 0, 1), 0);
+        assert_eq!(drain(&mut queue, 0), [1, 3]);
+        queue.rest(RunId(1), 50);
+        assert_eq!(drain(&mut queue, 49), [0; 0]);
+        assert_eq!(drain(&mut queue, 50), [1]);
+        queue.rest(RunId(1), 60);
+        let mut gone = queue.remove_parts(&[0]);
+        gone.sort_unstable();
+        assert_eq!(gone, [RunId(1), RunId(2)]);
+        queue.ended(RunId(3));
+        assert!(queue.is_empty() && queue.users.is_empty() && queue.resting.is_empty() && queue.going.is_empty());
     }
 
     #[test]
