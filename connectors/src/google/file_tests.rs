@@ -96,8 +96,35 @@ async fn a_file_is_new_once_whatever_changes_in_it_and_the_start_token_is_from_t
     assert_eq!((keys(&page), &page.gap), (vec!["x"], &None));
     let asked = server.received_requests().await.unwrap();
     assert!(asked[0].url.path().ends_with("/startPageToken"), "the new token comes before the search");
-    let query = asked[1].url.query_pairs().find(|(name, _)| name == "q").unwrap().1.into_owned();
-    assert!(query.contains("createdTime > '2026-11-05T05:49:37Z'"), "{query}");
+}
+
+#[tokio::test]
+async fn a_search_asks_in_words_that_drive_knows_for_what_was_made_and_for_what_was_shared() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    let found = async |made: Value, shared: Value| {
+        server.reset().await;
+        let start = ok(json!({"startPageToken": "10"}));
+        Mock::given(path("/changes/startPageToken")).respond_with(start).mount(&server).await;
+        // Drive answers 400 to any other word: developers.google.com/workspace/drive/api/guides/ref-search-terms
+        for (words, files) in [
+            ("trashed = false and createdTime > '2026-11-05T05:49:37Z'", made),
+            ("trashed = false and sharedWithMe = true", shared),
+        ] {
+            Mock::given(path("/files")).and(query_param("q", words)).respond_with(ok(files)).mount(&server).await;
+        }
+        poll(&account, &mut None, Some(now() - TimeDelta::hours(3))).await.unwrap()
+    };
+    let shared =
+        |id: &str, hours_ago: i64| file(id, 900, json!({"sharedWithMeTime": now() - TimeDelta::hours(hours_ago)}));
+    let page = found(
+        json!({"files": [file("made", 1, json!({})), shared("both", 2)]}),
+        json!({"files": [shared("lent", 1), shared("both", 2), shared("lent long ago", 100)], "nextPageToken": "old ones"}),
+    )
+    .await;
+    assert_eq!((keys(&page), &page.gap), (vec!["both", "made", "lent"], &None));
+    let page = found(json!({"files": []}), json!({"files": [shared("lent", 1)], "nextPageToken": "more"})).await;
+    assert!(page.gap.unwrap().contains("only the last 1000 files"), "what was shared lately is cut");
 }
 
 #[test]

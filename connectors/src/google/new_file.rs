@@ -15,7 +15,7 @@ use super::new_mail::utc;
 use super::query::has_words;
 use super::when::times;
 use super::{DRIVE, TRIED_DRIVE};
-use crate::call::{ApiCall, Caller, Reason};
+use crate::call::{ApiCall, Caller, Reason, Refused};
 use crate::seen::Seen;
 
 static START: ApiCall =
@@ -309,31 +309,35 @@ type Found<'a> = (Vec<Sent>, Cursor<'a>, bool, Option<String>);
 /// The first poll, or the one after a resync: the new token comes before the list.
 async fn begin<'a>(caller: &Caller<'_>, since: Option<DateTime<Utc>>) -> Result<Found<'a>, Fault> {
     let start: Start = caller.json(&START.ask().query("supportsAllDrives", true)).await?;
-    let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let query = match since.map(|since| text(since - LAG)) {
-        Some(from) => format!("trashed = false and (createdTime > '{from}' or sharedWithMeTime > '{from}')"),
-        None => "trashed = false".to_owned(),
-    };
-    let ask = FILES.ask().query("q", query).query("orderBy", "createdTime desc").query("pageSize", SEARCH);
-    let ask = ask.query("supportsAllDrives", true).query("includeItemsFromAllDrives", true);
-    let list: List = caller.json(&ask.query("fields", format!("nextPageToken,files({FIELDS})"))).await?;
-    let is_cut = list.next_page_token.is_some();
-    let made = || list.files.iter().filter_map(|file| file.created_time);
-    // By Google's clock, where it shows one.
-    let newest = made().max().unwrap_or(caller.now) - LAG;
-    let oldest = made().min().filter(|_| is_cut).unwrap_or(newest);
-    let from = since.map_or(newest.max(oldest), |since| since - LAG);
-    let gap = (since.is_some() && is_cut)
-        .then(|| format!("only the last {SEARCH} files since {} could be searched", text(from)));
-    let mut files = list.files;
-    let mut old = Seen::default();
-    if since.is_none() {
+    let token = start.start_page_token;
+    let Some(from) = since.map(|since| since - LAG) else {
+        let List { mut files, next_page_token } = listed(caller, "", "createdTime desc").await?;
+        let made = || files.iter().filter_map(|file| file.created_time);
+        // By Google's clock, where it shows one.
+        let newest = made().max().unwrap_or(caller.now) - LAG;
+        let oldest = made().min().filter(|_| next_page_token.is_some()).unwrap_or(newest);
+        let (from, began, mut old) = (newest.max(oldest), caller.now, Seen::default());
         for file in files.split_off(files.len().min(BASELINE)) {
             old.add(&file.id);
         }
-    }
-    let began = since.map_or(caller.now, |since| since - LAG);
-    Ok((files, Cursor { token: start.start_page_token, from, began, seen: old.text().into() }, false, gap))
+        return Ok((files, Cursor { token, from, began, seen: old.text().into() }, false, None));
+    };
+    let text = from.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let made = listed(caller, &format!(" and createdTime > '{text}'"), "createdTime desc").await?;
+    // Drive sorts by when something was shared, but does not search by it.
+    let shared = listed(caller, " and sharedWithMe = true", "sharedWithMeTime desc").await?;
+    let is_late = |file: &Sent| file.shared_with_me_time >= Some(from);
+    let is_cut =
+        made.next_page_token.is_some() || shared.next_page_token.is_some() && shared.files.last().is_none_or(is_late);
+    let gap = is_cut.then(|| format!("only the last {SEARCH} files since {text} could be searched"));
+    let files = made.files.into_iter().chain(shared.files.into_iter().filter(is_late)).collect();
+    Ok((files, Cursor { token, from, began: from, seen: Seen::default().text().into() }, false, gap))
+}
+
+async fn listed(caller: &Caller<'_>, more: &str, order: &str) -> Result<List, Refused> {
+    let ask = FILES.ask().query("q", format!("trashed = false{more}")).query("orderBy", order);
+    let ask = ask.query("pageSize", SEARCH).query("supportsAllDrives", true).query("includeItemsFromAllDrives", true);
+    caller.json(&ask.query("fields", format!("nextPageToken,files({FIELDS})"))).await
 }
 
 /// One page of changes.
