@@ -7,12 +7,16 @@
 //   POST /__ctl/expire            every access token dies now
 //   POST /__ctl/drop-refresh      every refresh token dies now (-> invalid_grant)
 //   POST /__ctl/as {"email":"ada@example.com","method":"GET","path":"/gmail/v1/users/me/messages","body":{}}
+//   POST /__ctl/heal              no more faults
+//   POST /__ctl/put, /__ctl/forget   see google-fake.mjs; both answer with its state
 //   GET  /__ctl/log               requests seen since the start
-// What the emulator has not, and is made of what it has: Gmail's profile, batches, and events whose ids the client chose.
+// What the emulator has not, and is made of what it has: Gmail's profile, batches, and events whose ids the client chose. What cannot be
+// made of it is in google-fake.mjs.
 import { createServer as httpServer } from "node:http";
 import { readFileSync } from "node:fs";
 import { createServer } from "@emulators/core";
 import { googlePlugin, seedFromConfig } from "@emulators/google";
+import { fake, forget, put } from "./google-fake.mjs";
 
 const port = Number(process.env.PORT);
 const baseUrl = `http://127.0.0.1:${port}`;
@@ -29,16 +33,19 @@ const json = (res, code, v, h = {}) => {
 
 const ask = (method, path, headers, body) => app.fetch(new Request(baseUrl + path, { method, headers, body }));
 
-// Each part of a batch is a request of its own, with the bearer of the whole.
+// Each part of a batch is a request of its own, with the bearer of the whole; by CHECKED, where that is given.
+const part = (method, path, headers, body) =>
+  process.env.CHECKED ? fetch(process.env.CHECKED + path, { method, headers, body }) : ask(method, path, headers, body);
+
 async function batch(req, body) {
   const boundary = /boundary=([^;]+)/.exec(req.headers["content-type"])[1];
   const parts = body.toString().split(`--${boundary}`).slice(1, -1);
   let out = "";
-  for (const part of parts) {
-    const [outer, head, ...rest] = part.trim().split("\r\n\r\n");
+  for (const text of parts) {
+    const [outer, head, ...rest] = text.trim().split("\r\n\r\n");
     const [method, path] = head.split("\r\n")[0].split(" ");
     const inner = rest.join("\r\n\r\n");
-    const answer = await ask(method, path, { authorization: req.headers.authorization, "content-type": "application/json" },
+    const answer = await part(method, path, { authorization: req.headers.authorization, "content-type": "application/json" },
       method === "GET" ? undefined : inner);
     const id = /Content-ID: <(.*)>/.exec(outer)[1];
     out += `--answer\r\nContent-Type: application/http\r\nContent-ID: <response-${id}>\r\n\r\nHTTP/1.1 ${answer.status} Said\r\n`;
@@ -69,10 +76,18 @@ async function profile(req) {
   return answer.status === 200 ? Response.json({ emailAddress: "", historyId: (await answer.json()).historyId }) : answer;
 }
 
+// For who is signed in; the emulator answers others.
+function stateful(req, path, body) {
+  if (!/^\/(calendar|drive|v4)\//.test(path)) return null;
+  if (!tokenMap.has(req.headers.authorization?.replace("Bearer ", ""))) return Response.json({ error: { code: 401 } }, { status: 401 });
+  const said = fake(req.method, new URL(path, baseUrl), body.length ? JSON.parse(body) : {});
+  return said && Response.json(said[1], { status: said[0] });
+}
+
 async function answered(req, path, body) {
   if (path === "/batch/gmail/v1") return batch(req, body);
   if (path === "/gmail/v1/users/me/profile") return profile(req);
-  const done = await events(req, path, body);
+  const done = stateful(req, path, body) ?? (await events(req, path, body));
   return done ?? ask(req.method, path, req.headers, ["GET", "HEAD"].includes(req.method) ? undefined : body);
 }
 
@@ -83,6 +98,9 @@ const srv = httpServer(async (req, res) => {
   const path = req.url;
   if (path.startsWith("/__ctl/")) {
     if (path === "/__ctl/fault") { faults.push({ times: 1, ...JSON.parse(body) }); return json(res, 200, { armed: faults.length }); }
+    if (path === "/__ctl/heal") { faults.length = 0; return json(res, 200, {}); }
+    if (path === "/__ctl/put") return json(res, 200, put(JSON.parse(body)));
+    if (path === "/__ctl/forget") return json(res, 200, forget());
     if (path === "/__ctl/expire") { const n = tokenMap.size; tokenMap.clear(); return json(res, 200, { expired: n }); }
     if (path === "/__ctl/drop-refresh") { store.getData("google.oauth.refreshTokens")?.clear(); return json(res, 200, {}); }
     if (path === "/__ctl/as") {

@@ -42,7 +42,12 @@ pub fn world(area: Area, google: &Google, more: &[(String, String)]) -> World {
 impl World {
     /// Ann links the Google account of `email`.
     pub async fn linked(&self, google: &Google, email: &str) -> Value {
-        let url = self.begun("google", &self.ann, json!({ "scopes": ["gmail.readonly"] })).await;
+        self.granted(google, email, &["gmail.readonly"]).await
+    }
+
+    /// The same with more rights.
+    pub async fn granted(&self, google: &Google, email: &str, scopes: &[&str]) -> Value {
+        let url = self.begun("google", &self.ann, json!({ "scopes": scopes })).await;
         let back = here(&google.consented(&url, email).await);
         let (status, linked) = self.call("GET", &back, Some(&self.ann), None).await;
         assert_eq!((status, &linked["who"]), (200, &json!(email)), "{}: {linked}", self.area.label);

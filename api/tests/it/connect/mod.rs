@@ -2,6 +2,7 @@
 
 mod google;
 mod mails;
+mod rows;
 mod told;
 
 use std::time::Duration;

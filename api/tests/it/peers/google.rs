@@ -1,4 +1,7 @@
-//! The Google emulator of others, strict: what it did not issue, or no longer stands, is refused.
+//! The Google emulator of others, strict: what it did not issue, or no longer stands, is refused. What it has not is a fake of ours; both
+//! may stand behind Prism, which holds each request and each answer of the APIs to Google's own description.
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 use url::Url;
@@ -10,22 +13,53 @@ use crate::daemon::free_port;
 /// Its client, as `google-seed.json` says.
 pub const CLIENT: (&str, &str) = ("area-google.apps.googleusercontent.com", "GOCSPX-area-secret");
 
+const SEED: (&str, &str) = ("SEED", "google-seed.json");
+
 /// The running emulator.
 pub struct Google {
     peer: Peer,
+    prism: Option<Peer>,
     http: reqwest::Client,
 }
 
 impl Google {
     /// Starts it.
     pub async fn start() -> Option<Self> {
-        let peer = Peer::start_on(free_port(), "google-strict.mjs", &[("SEED", "google-seed.json")]).await?;
-        Some(Self { peer, http: reqwest::Client::builder().no_proxy().build().unwrap() })
+        let peer = Peer::start("google-strict.mjs", &[SEED]).await?;
+        Some(Self { peer, prism: None, http: reqwest::Client::builder().no_proxy().build().unwrap() })
+    }
+
+    /// Starts it with Prism before its APIs.
+    pub async fn checked() -> Option<Self> {
+        let discovery = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../google-discovery");
+        if !discovery.join("version").exists() {
+            engine::testkit::skip("Google's discovery documents are not installed: `.ci/test` does that");
+            return None;
+        }
+        // Each knows where the other is: the parts of a batch are checked one by one.
+        let port = free_port();
+        let checked = ("CHECKED", &*format!("http://127.0.0.1:{port}"));
+        let peer = Peer::start("google-strict.mjs", &[SEED, checked]).await?;
+        let env = [("DISCOVERY", discovery.to_str()?), ("UPSTREAM", &peer.url)];
+        let prism = Some(Peer::start_on(port, "google-prism.mjs", &env).await?);
+        Some(Self { peer, prism, http: reqwest::Client::builder().no_proxy().build().unwrap() })
+    }
+
+    /// Where its APIs are, as the daemon is told.
+    pub fn apis(&self) -> [(String, String); 4] {
+        let url = self.prism.as_ref().map_or(self.url(), |prism| &prism.url);
+        let apis = [("gmail", ""), ("calendar", "/calendar/v3"), ("drive", "/drive/v3"), ("sheets", "")];
+        apis.map(|(api, path)| (format!("providers.google.apis.{api}"), format!("{url}{path}")))
     }
 
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.peer.url
+    }
+
+    /// What does not follow Google's description, of requests and of answers.
+    pub fn refused(&self) -> Vec<String> {
+        self.prism.as_ref().map(Peer::refused).unwrap_or_default()
     }
 
     /// The person with this address chooses their account and consents: where the browser goes then.
@@ -70,6 +104,27 @@ impl Google {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// The next `times` answers of this method to a path are this status.
+    pub async fn refuses(&self, method: &str, path: &str, status: u16, times: u32) {
+        let fault = json!({ "match": path, "method": method, "status": status, "times": times, "body": "down" });
+        self.told("fault", fault).await;
+    }
+
+    /// No answer is a fault any more.
+    pub async fn heals(&self) {
+        self.told("heal", json!({})).await;
+    }
+
+    /// Somebody does something in a calendar, a Drive or a sheet: how it all stands then. See `google-fake.mjs`.
+    pub async fn put(&self, what: Value) -> Value {
+        self.told("put", what).await
+    }
+
+    /// Every place in a list that was given until now is dead.
+    pub async fn forgets(&self) {
+        self.told("forget", json!({})).await;
+    }
+
     /// What it answered to a path, the oldest first.
     pub async fn answered(&self, path: &str) -> Vec<u64> {
         let log: Value = self.http.get(format!("{}/__ctl/log", self.url())).send().await.unwrap().json().await.unwrap();
@@ -77,9 +132,10 @@ impl Google {
         log.as_array().unwrap().iter().filter(there).map(|entry| entry["status"].as_u64().unwrap()).collect()
     }
 
-    async fn told(&self, what: &str, body: Value) {
+    async fn told(&self, what: &str, body: Value) -> Value {
         let answer = self.http.post(format!("{}/__ctl/{what}", self.url())).json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
     }
 }
 

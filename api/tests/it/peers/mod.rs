@@ -34,10 +34,13 @@ pub async fn checked(description: &str, upstream: &str) -> Option<Peer> {
     Peer::start("prism.mjs", &[("SPEC", &spec), ("UPSTREAM", upstream)]).await
 }
 
+/// What it prints goes there.
+const LOG: &str = "log";
+
 /// A server under node. Dropped: killed.
 pub struct Peer {
     child: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// Where it is: `http://127.0.0.1:PORT`.
     pub url: String,
 }
@@ -56,15 +59,24 @@ impl Peer {
             return None;
         }
         let out = tempfile::tempdir().unwrap();
-        let log: PathBuf = out.path().join("log");
+        let log: PathBuf = out.path().join(LOG);
         let file = File::create(&log).unwrap();
         let mut command = Command::new("node");
-        command.arg(script).current_dir(&folder).env("PORT", port.to_string()).envs(env.iter().copied());
+        command.arg(script).current_dir(&folder).env("PORT", port.to_string()).env("TMPDIR", out.path());
+        command.envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap();
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
         assert!(until(READY, async || said().contains("ready ")).await, "{script} does not start:\n{}", said());
-        Some(Self { child, _folder: out, url: format!("http://127.0.0.1:{port}") })
+        Some(Self { child, folder: out, url: format!("http://127.0.0.1:{port}") })
+    }
+}
+
+impl Peer {
+    /// Of Prism: the requests that it refused, and the answers that do not follow the description.
+    pub fn refused(&self) -> Vec<String> {
+        let said = std::fs::read_to_string(self.folder.path().join(LOG)).unwrap();
+        said.lines().filter(|line| line.contains("Request terminated with error")).map(str::to_owned).collect()
     }
 }
 
