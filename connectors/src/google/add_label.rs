@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::labels::{self, Label, folded};
-use super::{GMAIL, TRIED_GMAIL};
+use super::{GMAIL, TRIED_EMULATOR};
 use crate::call::{ApiCall, Caller, Reason};
 
 static CREATE: ApiCall =
@@ -55,7 +55,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     scopes: &["gmail.modify"],
     about: About {
         cost: "11 units; 5 more where the label is made",
-        tried: TRIED_GMAIL,
+        tried: TRIED_EMULATOR,
         gives: Some(params::<Output>),
     },
     guarantee: Guarantee::Idempotent,

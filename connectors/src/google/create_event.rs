@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::new_mail::utc;
 use super::written::mark;
-use super::{CALENDAR, TRIED_CALENDAR};
+use super::{CALENDAR, TRIED_EMULATOR};
 use crate::call::{ApiCall, Caller, Reason};
 
 static INSERT: ApiCall = ApiCall::post(&CALENDAR, "events.insert", "calendars/{calendar}/events").scopes(SPEC.scopes);
@@ -126,7 +126,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
         "link": "https://www.google.com/calendar/event?eid=YXJlYTdm", "start": "2026-11-06T09:00:00Z",
         "end": "2026-11-06T09:45:00Z", "repeated": false}"#,
     scopes: &["calendar.events"],
-    about: About { cost: "1 call; 1 more where it is repeated", tried: TRIED_CALENDAR, gives: Some(params::<Output>) },
+    about: About { cost: "1 call; 1 more where it is repeated", tried: TRIED_EMULATOR, gives: Some(params::<Output>) },
     guarantee: Guarantee::Idempotent,
     check,
     react: |cx| Box::pin(react(cx)),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::calendars::{Happening, List, SAMPLE, Sent, lacks};
 use super::create_event::primary;
-use super::{CALENDAR, TRIED_CALENDAR};
+use super::{CALENDAR, TRIED_FAKE};
 use crate::call::{ApiCall, Caller, Paging};
 use crate::seen::Seen;
 
@@ -62,7 +62,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     scopes: &["calendar.events.readonly"],
     about: About {
         cost: "1 call a poll; 1 more for each 250 events within those minutes",
-        tried: TRIED_CALENDAR,
+        tried: TRIED_FAKE,
         gives: Some(params::<Happening>),
     },
     feed: &FEED,

@@ -69,11 +69,8 @@ pub static DRIVE: ApiSpec = ApiSpec {
 /// Google Sheets. Its base URL is the host alone.
 pub static SHEETS: ApiSpec = ApiSpec { name: "sheets", title: "Google Sheets", said: errors::said, batch: None };
 
-/// What Gmail's parts were run against.
-const TRIED_GMAIL: &str = "the strict Google emulator, by the daemon; a scripted Gmail for what the emulator has not";
-/// What the calendar's parts were run against.
-const TRIED_CALENDAR: &str = "a scripted Google Calendar that follows its documentation; create_event also the strict Google emulator, by the daemon";
-/// What the parts of Drive were run against.
-const TRIED_DRIVE: &str = "a scripted Google Drive that follows its documentation";
-/// What the parts of Sheets were run against.
-const TRIED_SHEETS: &str = "scripted Google Sheets that follow their documentation";
+/// What the parts were run against for which the emulator has what they need.
+const TRIED_EMULATOR: &str = "the strict Google emulator behind Prism, which checks every request, also each part of a batch, with Google's descriptions as of November 2026";
+/// What the others were run against.
+const TRIED_FAKE: &str =
+    "a stateful fake behind Prism, which checks every request with Google's descriptions as of November 2026";

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::calendars::{Happening, List, SAMPLE, lacks};
 use super::create_event::primary;
-use super::{CALENDAR, TRIED_CALENDAR};
+use super::{CALENDAR, TRIED_FAKE};
 use crate::call::{ApiCall, Caller, Reason};
 use crate::seen::Seen;
 
@@ -51,7 +51,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     sample_params: r#"{"calendar": "primary", "search": "review"}"#,
     sample_event: SAMPLE,
     scopes: &["calendar.events.readonly"],
-    about: About { cost: "1 call a poll", tried: TRIED_CALENDAR, gives: Some(params::<Happening>) },
+    about: About { cost: "1 call a poll", tried: TRIED_FAKE, gives: Some(params::<Happening>) },
     feed: &FEED,
     feed_params: |data| json!({ "calendar": Filter::deserialize(data).map_or_else(|_| primary(), |it| it.calendar) }),
     select: |data, event, _| {

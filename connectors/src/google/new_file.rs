@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::new_mail::utc;
 use super::query::has_words;
 use super::when::times;
-use super::{DRIVE, TRIED_DRIVE};
+use super::{DRIVE, TRIED_FAKE};
 use crate::call::{ApiCall, Caller, Reason, Refused};
 use crate::seen::Seen;
 
@@ -150,7 +150,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     scopes: &["drive.metadata.readonly"],
     about: About {
         cost: "100 units a poll; 5 more for each folder with new files",
-        tried: TRIED_DRIVE,
+        tried: TRIED_FAKE,
         gives: Some(params::<Event>),
     },
     feed: &FEED,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::query::{answers, has_label, has_words, simple};
-use super::{TRIED_GMAIL, mail, mailbox};
+use super::{TRIED_EMULATOR, mail, mailbox};
 
 /// Which mails.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     scopes: &["gmail.readonly"],
     about: About {
         cost: "2 units a poll for all AREAs of a mailbox (5 for a query that only Gmail can judge), 20 for each new mail",
-        tried: TRIED_GMAIL,
+        tried: TRIED_EMULATOR,
         gives: Some(params::<mail::Mail>),
     },
     feed: &FEED,

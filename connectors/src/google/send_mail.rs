@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::attached::{Attach, files};
 use super::mail::Sent;
 use super::written::{Letter, MARK, mark, message_id};
-use super::{GMAIL, TRIED_GMAIL};
+use super::{GMAIL, TRIED_EMULATOR};
 use crate::call::{ApiCall, Caller};
 
 const READS: &[&str] = &["gmail.readonly"];
@@ -136,7 +136,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     scopes: &["gmail.send", "gmail.readonly"],
     about: About {
         cost: "110 units; 20 more for each mail sent since the run began, and for each file of a mail",
-        tried: TRIED_GMAIL,
+        tried: TRIED_EMULATOR,
         gives: Some(params::<Output>),
     },
     guarantee: Guarantee::Checked,
