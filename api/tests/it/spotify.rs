@@ -196,6 +196,7 @@ async fn what_is_saved_comes_into_the_playlist_once_whatever_expires_dies_or_is_
     })
     .await;
     assert_eq!(w.in_list().await, json!(ids(0..8)), "each once, in order");
+    assert_eq!(w.prism.refused(), [""; 0]);
 }
 
 #[tokio::test]
@@ -243,4 +244,5 @@ async fn what_is_played_is_saved_and_playlists_and_devices_are_offered_by_name()
         why["fault"]["why"].as_str().is_some_and(|why| why.contains("(QUOTA_EXCEEDED); the quota of this installation"))
     })
     .await;
+    assert_eq!(w.prism.refused(), [""; 0]);
 }
