@@ -45,8 +45,7 @@ async fn a_secret_is_write_only() {
         }
         all.push(api.call("POST", &format!("{at}/revisions/1/rollback")).await);
         all.push(api.call("GET", "/v1/areas").await);
-        let text: String =
-            all.into_iter().map(|said| said.text).collect::<Vec<_>>().join("\n") + api.stored().await.as_str();
+        let text: String = all.into_iter().map(|said| said.text).collect::<Vec<_>>().join("\n") + &api.stored().await;
         assert!(!text.contains(SECRET) && !text.contains("another-secret"), "{}", api.label);
     }
 }
