@@ -353,7 +353,9 @@ fn next_instant(
 ) -> Option<Micros> {
     match feed.kind {
         FeedKind::Polled { cadence: Cadence::At(_), .. } => {
-            crate::node::instant_of(engine, row, cursor.map(Value::to_string).as_deref(), now)
+            let next = crate::node::instant_of(engine, row, cursor.map(Value::to_string).as_deref(), now);
+            // Who joins or is edited meanwhile joins with the next poll, also where no instant is left.
+            next.or_else(|| engine.is_joining(row.id).then_some(now))
         }
         _ => Some(next_due(crate::node::hash(row.id), row.every_us.unwrap_or(0).max(1), now)),
     }

@@ -97,7 +97,8 @@ pub(super) async fn slow_scan(engine: &Arc<Engine>, place: &mut Place) {
             for (source, _) in sources.into_iter().filter(|(_, part)| engine.leases.holds(*part)) {
                 // Also where one was known to join before: it may be another AREA, or the same that joins anew.
                 engine.plans.forget(source);
-                let known = lock(&engine.joining).contains(&source) && engine.schedule_of(source).is_some();
+                let is_due = engine.schedule_of(source).is_some_and(|(_, due)| due.is_some());
+                let known = is_due && lock(&engine.joining).contains(&source);
                 if !known {
                     take_over::refresh(engine, source).await;
                 }
