@@ -123,11 +123,11 @@ function files({ q = "", orderBy = "name", pageSize = 100, pageToken, fields }) 
   return [200, masked(page, fields ?? "kind,files(id,name,mimeType),nextPageToken")];
 }
 
-// The first row of a sheet, which is all that anybody asks about: `'A b'!1:1`, or `1:1` of the first one.
+// The first row of a sheet, `'A b'!1:1`, or `1:1` of the first one; and, to append, its corner `A1`, behind whose table a row comes.
 function values(method, id, range, append, query, body) {
-  const book = state.books[id], [, quoted] = /^(?:'((?:[^']|'')+)'!)?1:1$/.exec(range) ?? [];
+  const book = state.books[id], [, quoted] = /^(?:'((?:[^']|'')+)'!)?(?:1:1|A1)$/.exec(range) ?? [];
   const title = quoted?.replaceAll("''", "'") ?? Object.keys(book)[0];
-  if (!/1:1$/.test(range) || !book[title]) return error(400, "badRequest", `Unable to parse range: ${range}`);
+  if (!(append ? /A1$/ : /1:1$/).test(range) || !book[title]) return error(400, "badRequest", `Unable to parse range: ${range}`);
   const rows = book[title], name = `'${title.replaceAll("'", "''")}'`;
   if (method === "GET") return [200, { range: `${name}!A1:Z1`, majorDimension: "ROWS", ...(rows.length && { values: rows.slice(0, 1) }) }];
   if (!query.valueInputOption) return error(400, "badRequest", "'valueInputOption' is required but not specified");

@@ -115,11 +115,13 @@ struct Updates {
 async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
     let append = Append::deserialize(cx.params).map_err(|e| Fault::rejected(format!("google.append_row: {e}")))?;
     let (caller, id) = (Caller::react(&cx)?, id_of(&append.spreadsheet).to_owned());
-    let range = first_row(&append.sheet);
-    let at = |call: &'static ApiCall| call.ask().at("id", &id).at("range", &range);
-    let found: Values = caller.json(&at(&READ)).await?;
+    let at = |call: &'static ApiCall, cells| call.ask().at("id", &id).at("range", range(&append.sheet, cells));
+    let found: Values = caller.json(&at(&READ, "1:1")).await?;
     let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut headers: Vec<String> = found.values.into_iter().next().unwrap_or_default().into_iter().map(text).collect();
+    if headers.first().is_some_and(String::is_empty) {
+        return Err(Fault::rejected("the first cell of the sheet is empty: give the first column a header"));
+    }
     let missing: Vec<String> = append.row.keys().filter(|name| place(&headers, name).is_none()).cloned().collect();
     if !missing.is_empty() {
         if !append.add_columns {
@@ -127,7 +129,7 @@ async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
             return Err(Fault::rejected(why));
         }
         headers.extend(missing.into_iter().map(|name| name.trim().to_owned()));
-        let ask = at(&WRITE).query("valueInputOption", "RAW").json(&json!({ "values": [headers] }));
+        let ask = at(&WRITE, "1:1").query("valueInputOption", "RAW").json(&json!({ "values": [headers] }));
         caller.json::<Value>(&ask).await?;
     }
     let mut row = vec![Value::Null; headers.len()];
@@ -138,7 +140,9 @@ async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
         }
     }
     let how = if append.typed { "USER_ENTERED" } else { "RAW" };
-    let ask = at(&APPEND).query("valueInputOption", how).query("insertDataOption", "INSERT_ROWS");
+    // Behind the table in the corner, which begins in the first column. Of a whole row it would be behind the last of its tables, and
+    // a column that is empty makes two of one.
+    let ask = at(&APPEND, "A1").query("valueInputOption", how).query("insertDataOption", "INSERT_ROWS");
     let done: Appended = caller.json(&ask.json(&json!({ "values": [row] }))).await?;
     let range = done.updates.updated_range;
     let link = format!("https://docs.google.com/spreadsheets/d/{id}");
@@ -149,11 +153,11 @@ fn place(headers: &[String], name: &str) -> Option<usize> {
     headers.iter().position(|header| folded(header) == folded(name))
 }
 
-/// The first row of a sheet, as Sheets writes it; of the first sheet where no name is given.
-fn first_row(sheet: &str) -> String {
+/// Cells of a sheet, as Sheets writes it; of the first sheet where no name is given.
+fn range(sheet: &str, cells: &str) -> String {
     match sheet.trim() {
-        "" => "1:1".to_owned(),
-        sheet => format!("'{}'!1:1", sheet.replace('\'', "''")),
+        "" => cells.to_owned(),
+        sheet => format!("'{}'!{cells}", sheet.replace('\'', "''")),
     }
 }
 

@@ -164,7 +164,7 @@ async fn values_come_under_their_headers_and_no_text_becomes_a_formula() {
     let out = append(data.clone()).await.unwrap();
     assert_eq!((&out["number"], &out["spreadsheet"]), (&json!(12), &json!("s1")));
     let calls = server.received_requests().await.unwrap();
-    assert_eq!(calls[1].url.path(), format!("{row}:append"));
+    assert_eq!(calls[1].url.path(), "/v4/spreadsheets/s1/values/'Ann''s%20sheet'!A1:append");
     assert_eq!(calls[1].url.query(), Some("valueInputOption=RAW&insertDataOption=INSERT_ROWS"));
     let sent: Value = serde_json::from_slice(&calls[1].body).unwrap();
     assert_eq!(sent, json!({"values": [["=IMPORTXML(1) 🎉", 1.5, null, true]]}));
@@ -180,6 +180,11 @@ async fn values_come_under_their_headers_and_no_text_becomes_a_formula() {
     assert_eq!(sent, json!({"values": [["Subject", "Größe", "", "paid", "New"]]}));
     let twice = json!({"spreadsheet": "s1", "row": {"a": 1, "A ": 2}});
     assert_eq!((append_row::SPEC.check)(&twice)[0].pointer, "/row");
+
+    server.reset().await;
+    let shifted = ok(json!({"range": "x", "values": [["", "Subject"]]}));
+    Mock::given(method("GET")).respond_with(shifted).mount(&server).await;
+    assert!(append(data.clone()).await.unwrap_err().why().contains("the first cell of the sheet is empty"));
 
     server.reset().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_json(json!({"error": {"code": 403,
