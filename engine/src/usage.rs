@@ -7,6 +7,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use governor::clock::Clock as _;
@@ -266,7 +267,9 @@ impl Api<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), Fault> {
         let Ok(Err(not_until)) = checked else { return Ok(()) };
-        let wait = TimeDelta::from_std(not_until.wait_time_from(self.usage.time.now())).unwrap_or_default();
+        // Instants are whole microseconds: the next one.
+        let wait = not_until.wait_time_from(self.usage.time.now()) + Duration::from_micros(1);
+        let wait = TimeDelta::from_std(wait).unwrap_or_default();
         let why =
             format!("{whose} share of {} {} ({allowance} units) is used up for the moment", self.provider, self.name);
         Err(Fault::Later { not_before: Some(now + wait), why, maybe_done: false })
@@ -388,6 +391,20 @@ mod tests {
         api.spend(100, at(0)).unwrap();
         assert!(api.spend(1, at(0)).is_err());
         api.spend(100, at(60)).unwrap();
+    }
+
+    #[test]
+    fn a_share_that_is_used_up_names_the_instant_at_which_it_has_that_much_again() {
+        let (usage, base) = (usage("7000/1s", ""), base());
+        let api = api(&usage, &base, AccountId::new());
+        let mut now = at(0);
+        for _ in 0..1_000 {
+            if let Err(Fault::Later { not_before: Some(when), .. }) = api.spend(13, now) {
+                now = crate::clock::from_micros(when.timestamp_micros());
+                api.spend(13, now).unwrap();
+            }
+        }
+        assert!(now > at(1), "it was used up");
     }
 
     #[test]
