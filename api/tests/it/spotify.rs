@@ -3,19 +3,14 @@
 
 use std::time::Duration;
 
-use engine::clock::Clock;
 use engine::ids::AccountId;
 use engine::on_write;
-use engine::store::people;
 use serde_json::{Value, json};
 
 use crate::daemon::until;
 use crate::kit::{Area, Daemon};
 use crate::peers::{self, Peer};
 
-const LINK: &str =
-    "INSERT INTO next_auth_accounts (id, type, provider, \"providerAccountId\", \"userId\", access_token,
-    refresh_token, expires_at, scope) VALUES ($1, 'oauth', 'spotify', 'ann', $2, 'access-1', 'refresh-1', $3, $4)";
 const GRANT: &str = "UPDATE next_auth_accounts SET scope = $1";
 const SCOPES: &str = "user-library-read user-library-modify user-read-recently-played playlist-modify-public \
     playlist-modify-private playlist-read-private user-read-playback-state";
@@ -48,15 +43,7 @@ impl World {
         let prism = peers::checked("spotify-openapi.yml", &spotify.url).await?;
         let area = Area::new();
         let token = area.run(&["token", "create", "--email", "ann@example.org"]).ok();
-        let (db, account) = (area.db().await, AccountId::new());
-        let ann = people::by_email(&db, "ann@example.org").await.unwrap().unwrap();
-        let expires = Clock::system().now().timestamp() + 3_600;
-        on_write!(&db, pool => {
-            let link = sqlx::query(LINK).bind(account).bind(ann.id).bind(expires).bind("user-library-read");
-            link.execute(pool).await.map(drop)
-        })
-        .unwrap();
-        db.close().await;
+        let account = area.linked("spotify", "user-library-read").await;
         let daemon = daemon(&area, &spotify, &prism);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Some(Self { area, daemon, http, token, account, spotify, prism })
