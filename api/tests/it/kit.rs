@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use engine::clock::Clock;
 use engine::ids::AccountId;
-use engine::on_write;
 use engine::store::{Db, DbConfig, people};
+use engine::{on, on_write};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -194,6 +194,14 @@ impl Area {
         let db = Db::open(&DbConfig { url, connections: 4 }).await.unwrap();
         engine::store::migrate::migrate(&db).await.unwrap();
         db
+    }
+
+    /// What `sql` counts.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        let db = self.db().await;
+        let count = on!(&db, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap();
+        db.close().await;
+        count
     }
 
     /// An account at `provider` of `ann@example.org`, as an Auth.js site would have linked it; its token is good for an hour.

@@ -199,7 +199,7 @@ async fn what_is_saved_comes_into_the_playlist_once_whatever_expires_dies_or_is_
 
 #[tokio::test]
 async fn what_is_played_is_saved_and_playlists_and_devices_are_offered_by_name() {
-    for w in World::all().await {
+    for mut w in World::all().await {
         w.sql(GRANT, SCOPES).await;
         let area = w.made("track_played", json!({"name": "save", "data": {"items": "{{ event.uri }}"}})).await;
         w.far("play", json!({"ids": ids(0..2)})).await;
@@ -235,16 +235,22 @@ async fn what_is_played_is_saved_and_playlists_and_devices_are_offered_by_name()
         let (status, said) = w.call("GET", &at("playlist", ""), None).await;
         assert!(status == 409 && said["detail"].as_str().unwrap().starts_with("Spotify answered 403"), "{said}");
 
-        // A quota that is used up is told in so many words.
-        w.far("fault", json!({"method": "GET", "path": "/recently-played", "status": 429, "reason": "QUOTA_EXCEEDED"}))
-            .await;
+        // A quota that is used up is told in so many words, and nobody calls before it begins anew: not after a restart either.
+        let quota = json!({"method": "GET", "path": "/recently-played", "status": 429, "reason": "QUOTA_EXCEEDED", "wait": "900"});
+        w.far("fault", quota).await;
+        let told = async |w: &World| w.call("GET", &format!("{area}/why"), None).await.1["fault"]["why"].clone();
+        let mut words = Value::Null;
         w.polled("the quota is told", &area, async || {
-            let why = w.call("GET", &format!("{area}/why"), None).await.1;
-            why["fault"]["why"]
-                .as_str()
-                .is_some_and(|why| why.contains("(QUOTA_EXCEEDED); the quota of this installation"))
+            words = told(&w).await;
+            words.as_str().is_some_and(|why| why.contains("(QUOTA_EXCEEDED); the quota of this installation"))
         })
         .await;
+        w.until("the pause is written down", async || w.area.count("SELECT COUNT(*) FROM pauses").await == 1).await;
+        let calls = async |w: &World| w.far("state", json!({})).await["log"].as_array().unwrap().len();
+        let before = calls(&w).await;
+        w.kill9().await;
+        w.polled("the quota is told after a restart", &area, async || told(&w).await == words).await;
+        assert_eq!(calls(&w).await, before, "{}: nobody called", w.area.label);
         assert_eq!(w.prism.refused(), [""; 0], "{}", w.area.label);
     }
 }
