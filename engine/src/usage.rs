@@ -29,6 +29,7 @@ use crate::fault::Fault;
 use crate::ids::AccountId;
 use crate::net::Time;
 use crate::node::lock;
+use crate::outcome::LONGEST_POLL_WAIT;
 use crate::store::pauses::Pause;
 use crate::vault::Provider;
 
@@ -242,9 +243,10 @@ impl Api<'_> {
         usize::try_from(least / each).unwrap_or(usize::MAX).max(1)
     }
 
-    /// The provider asked for a pause: nobody whose share it is calls before `until`.
+    /// The provider asked for a pause: nobody whose share it is calls before `until`, within [`LONGEST_POLL_WAIT`].
     pub fn hold(&self, share: Share, until: DateTime<Utc>, why: &str, now: DateTime<Utc>) {
-        let (key, why) = (self.hold_key(share), why.to_owned());
+        let longest = from_micros(now.timestamp_micros().saturating_add(LONGEST_POLL_WAIT.micros()));
+        let (key, why, until) = (self.hold_key(share), why.to_owned(), until.min(longest));
         if self.usage.hold(key.clone(), Held { until, why: why.clone() }, now) > LONG {
             let ((provider, api, account_id), until_at) = (key, until.timestamp_micros());
             lock(&self.usage.begun).push(Pause { provider, api, account_id, until_at, why });
@@ -467,6 +469,9 @@ mod tests {
         assert_eq!(api(&usage, &base, one).spend(1, at(89)).unwrap_err().why(), "quota");
         let other = Api { name: "drive", ..api(&usage, &base, one) };
         other.spend(1, at(61)).unwrap();
+        other.hold(Share::App, at(30 * 86_400), "a slip", at(100));
+        assert!(other.spend(1, at(86_499)).is_err());
+        other.spend(1, at(86_500)).unwrap();
     }
 
     #[test]
