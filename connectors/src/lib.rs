@@ -18,6 +18,7 @@ mod spotify;
 mod testing;
 mod timer;
 mod webhook;
+mod when;
 
 use engine::port::Services;
 

@@ -35,6 +35,8 @@ struct Went {
     cursor: Option<Value>,
     /// What a search after a resync could not reach.
     gap: Option<String>,
+    /// When its next page can be had, where that is known.
+    goes_on: Option<Micros>,
 }
 
 /// Polls `row`'s source and puts it back into the schedule.
@@ -62,7 +64,8 @@ pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
                 record_health(engine, &row, engine.well(row.id)).await;
             }
             engine.answered(row.id, went.answer);
-            (next_instant(engine, &row, feed, went.cursor.as_ref(), now), 0, went.items)
+            let next = went.goes_on.or_else(|| next_instant(engine, &row, feed, went.cursor.as_ref(), now));
+            (next, 0, went.items)
         }
         Err(Stopped::Fault(fault)) => (Some(failed(engine, &row, &fault, now).await), 1, 0),
         // Decided by the ledger: this node no longer owns it, or somebody moved the cursor. Looked at again at once if it is ours.
@@ -118,8 +121,9 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     let params = engine.plans.feed_params(row).map_err(|e| Fault::rejected(e.to_string()))?;
     let mut cursor = engine.cursor_of(row);
     let mut since = None;
-    let mut went = Went { items: 0, answer: String::new(), cursor: None, gap: None };
+    let mut went = Went { items: 0, answer: String::new(), cursor: None, gap: None, goes_on: None };
     let mut baseline = cursor.is_none();
+    let mut has_page = false;
     for _ in 0..engine.limits.pages_per_poll {
         let page = match ask(engine, row, feed, &params, cursor.as_ref(), since, at).await {
             Err(Fault::Resync { why }) if since.is_none() => {
@@ -128,8 +132,14 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
                 (cursor, baseline) = (None, false);
                 continue;
             }
+            Err(Fault::Later { not_before: Some(until), why, .. }) if has_page && is_soon(row, until, at) => {
+                went.answer = format!("{}; the rest waits: {why}", went.answer);
+                went.goes_on = Some(until.timestamp_micros());
+                break;
+            }
             other => other?,
         };
+        has_page = true;
         let page = Taken { last: !page.more, baseline, queues: false, page };
         went.items += page.page.items.len();
         went.answer.clone_from(&page.page.answer);
@@ -150,6 +160,11 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     }
     went.cursor = cursor;
     Ok(went)
+}
+
+/// Whether a poll that got on is told to wait no longer than its source is left alone anyway: a quota's pace, and no fault.
+fn is_soon(row: &SourceRow, until: DateTime<Utc>, at: Micros) -> bool {
+    until.timestamp_micros() - at <= row.every_us.unwrap_or(0)
 }
 
 /// The AREAs whose baseline this poll is, with their versions.

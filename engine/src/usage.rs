@@ -1,12 +1,14 @@
 //! What calling a provider's APIs has cost and taught: units per account and per app (governor limits with the quotas of the
 //! provider's table), the pauses that the provider asked for, and what it answered before where that says how to ask next. All of
-//! it in memory of one node; quotas are divided by the nodes that are alive. It lives in the time that callers pass in.
+//! it in memory of one node, long pauses aside, which every node honours (`node::pauses`); quotas are divided by the nodes that are
+//! alive. It lives in the time that callers pass in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use governor::clock::Clock as _;
@@ -17,14 +19,18 @@ use governor::state::direct::NotKeyed;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::clock::from_micros;
 use crate::duration::Span;
 use crate::fault::Fault;
 use crate::ids::AccountId;
 use crate::net::Time;
 use crate::node::lock;
+use crate::outcome::LONGEST_POLL_WAIT;
+use crate::store::pauses::Pause;
 use crate::vault::Provider;
 
 /// A quota is given out as a burst of one part in so many at once, and the rest evenly: so no window, wherever it begins, holds
@@ -32,6 +38,8 @@ use crate::vault::Provider;
 const BURST: u32 = 6;
 /// Pauses that are remembered; beyond it the one that ends soonest is forgotten.
 const HOLDS: usize = 4096;
+/// A pause that is longer than this is for the other nodes too, and for who restarts.
+const LONG: TimeDelta = TimeDelta::minutes(1);
 /// How long what an API answered once is believed.
 const BELIEVED: TimeDelta = TimeDelta::days(1);
 /// Accounts that did not call lately are forgotten every so many spends.
@@ -119,6 +127,9 @@ pub struct Usage {
     time: Time,
     limits: HashMap<(String, String), Limits>,
     holds: Mutex<HashMap<HoldKey, Held>>,
+    /// Long pauses that began here, until somebody takes them.
+    begun: Mutex<Vec<Pause>>,
+    has_begun: Notify,
     known: Mutex<HashMap<KnownKey, (String, DateTime<Utc>)>>,
     spends: std::sync::atomic::AtomicU64,
 }
@@ -149,6 +160,38 @@ impl Usage {
             };
             self.limits.insert((provider.to_owned(), api.clone()), limits);
         }
+    }
+
+    /// Waits until a long pause begins here.
+    pub(crate) async fn begins(&self) {
+        self.has_begun.notified().await;
+    }
+
+    /// The long pauses that began here since this was asked last.
+    pub(crate) fn begun(&self) -> Vec<Pause> {
+        std::mem::take(&mut *lock(&self.begun))
+    }
+
+    /// Pauses that began elsewhere, or before a restart.
+    pub(crate) fn learn(&self, pauses: Vec<Pause>, now: DateTime<Utc>) {
+        for Pause { provider, api, account_id, until_at, why } in pauses {
+            self.hold((provider, api, account_id), Held { until: from_micros(until_at), why }, now);
+        }
+    }
+
+    /// Holds whose key it is; by how much longer than was known, or than now.
+    fn hold(&self, key: HoldKey, held: Held, now: DateTime<Utc>) -> TimeDelta {
+        let mut holds = lock(&self.holds);
+        holds.retain(|_, held| held.until > now);
+        let longer = held.until - holds.get(&key).map_or(now, |known| known.until);
+        if longer > TimeDelta::zero() {
+            if holds.len() >= HOLDS && !holds.contains_key(&key) {
+                let soonest = holds.iter().min_by_key(|(_, held)| held.until).map(|(key, _)| key.clone());
+                soonest.and_then(|key| holds.remove(&key));
+            }
+            holds.insert(key, held);
+        }
+        longer
     }
 }
 
@@ -200,17 +243,14 @@ impl Api<'_> {
         usize::try_from(least / each).unwrap_or(usize::MAX).max(1)
     }
 
-    /// The provider asked for a pause: nobody whose share it is calls before `until`.
+    /// The provider asked for a pause: nobody whose share it is calls before `until`, within [`LONGEST_POLL_WAIT`].
     pub fn hold(&self, share: Share, until: DateTime<Utc>, why: &str, now: DateTime<Utc>) {
-        let mut holds = lock(&self.usage.holds);
-        holds.retain(|_, held| held.until > now);
-        if holds.len() >= HOLDS {
-            let soonest = holds.iter().min_by_key(|(_, held)| held.until).map(|(key, _)| key.clone());
-            soonest.and_then(|key| holds.remove(&key));
-        }
-        let held = holds.entry(self.hold_key(share)).or_insert_with(|| Held { until, why: why.to_owned() });
-        if held.until < until {
-            *held = Held { until, why: why.to_owned() };
+        let longest = from_micros(now.timestamp_micros().saturating_add(LONGEST_POLL_WAIT.micros()));
+        let (key, why, until) = (self.hold_key(share), why.to_owned(), until.min(longest));
+        if self.usage.hold(key.clone(), Held { until, why: why.clone() }, now) > LONG {
+            let ((provider, api, account_id), until_at) = (key, until.timestamp_micros());
+            lock(&self.usage.begun).push(Pause { provider, api, account_id, until_at, why });
+            self.usage.has_begun.notify_one();
         }
     }
 
@@ -266,7 +306,9 @@ impl Api<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), Fault> {
         let Ok(Err(not_until)) = checked else { return Ok(()) };
-        let wait = TimeDelta::from_std(not_until.wait_time_from(self.usage.time.now())).unwrap_or_default();
+        // Instants are whole microseconds: the next one.
+        let wait = not_until.wait_time_from(self.usage.time.now()) + Duration::from_micros(1);
+        let wait = TimeDelta::from_std(wait).unwrap_or_default();
         let why =
             format!("{whose} share of {} {} ({allowance} units) is used up for the moment", self.provider, self.name);
         Err(Fault::Later { not_before: Some(now + wait), why, maybe_done: false })
@@ -391,6 +433,20 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_is_used_up_names_the_instant_at_which_it_has_that_much_again() {
+        let (usage, base) = (usage("7000/1s", ""), base());
+        let api = api(&usage, &base, AccountId::new());
+        let mut now = at(0);
+        for _ in 0..1_000 {
+            if let Err(Fault::Later { not_before: Some(when), .. }) = api.spend(13, now) {
+                now = from_micros(when.timestamp_micros());
+                api.spend(13, now).unwrap();
+            }
+        }
+        assert!(now > at(1), "it was used up");
+    }
+
+    #[test]
     fn what_is_sent_together_fits_into_a_burst() {
         let (usage, base) = (usage("6000/1m", ""), base());
         let api = api(&usage, &base, AccountId::new());
@@ -413,6 +469,38 @@ mod tests {
         assert_eq!(api(&usage, &base, one).spend(1, at(89)).unwrap_err().why(), "quota");
         let other = Api { name: "drive", ..api(&usage, &base, one) };
         other.spend(1, at(61)).unwrap();
+        other.hold(Share::App, at(30 * 86_400), "a slip", at(100));
+        assert!(other.spend(1, at(86_499)).is_err());
+        other.spend(1, at(86_500)).unwrap();
+    }
+
+    #[test]
+    fn only_a_long_pause_is_told_to_others_once_and_they_honour_it() {
+        let (usage, base) = (usage("", ""), base());
+        let (one, two) = (AccountId::new(), AccountId::new());
+        let hold = |share, until, begun: usize| {
+            api(&usage, &base, one).hold(share, at(until), "quota", at(0));
+            let all = usage.begun();
+            assert_eq!(all.len(), begun, "until {until}");
+            all
+        };
+        hold(Share::Account, 60, 0);
+        hold(Share::App, 900, 1);
+        // Calls that were under way at once are all refused: one is told.
+        hold(Share::App, 900, 0);
+        hold(Share::App, 905, 0);
+        hold(Share::App, 300, 0);
+        let told = [hold(Share::App, 3_600, 1), hold(Share::Account, 3_000, 1)].concat();
+
+        let other = Usage::default();
+        other.learn(told, at(100));
+        let until = |account, now| match api(&other, &base, account).spend(1, at(now)) {
+            Err(Fault::Later { not_before, why, .. }) if why == "quota" => not_before,
+            _ => None,
+        };
+        assert_eq!([until(one, 100), until(two, 3_599)], [Some(at(3_600)); 2]);
+        assert_eq!(until(two, 3_600), None);
+        assert!(other.begun().is_empty(), "it is told by where it began");
     }
 
     #[test]

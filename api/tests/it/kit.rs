@@ -4,9 +4,16 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use engine::store::{Db, DbConfig};
+use engine::clock::Clock;
+use engine::ids::AccountId;
+use engine::store::{Db, DbConfig, people};
+use engine::{on, on_write};
 use serde_json::Value;
 use tempfile::TempDir;
+
+const LINK: &str =
+    "INSERT INTO next_auth_accounts (id, type, provider, \"providerAccountId\", \"userId\", access_token,
+    refresh_token, expires_at, scope) VALUES ($1, 'oauth', $2, 'ann', $3, 'access-1', 'refresh-1', $4, $5)";
 
 /// An installation: a folder to start `area` in, and where its database is.
 pub struct Area {
@@ -187,6 +194,28 @@ impl Area {
         let db = Db::open(&DbConfig { url, connections: 4 }).await.unwrap();
         engine::store::migrate::migrate(&db).await.unwrap();
         db
+    }
+
+    /// What `sql` counts.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        let db = self.db().await;
+        let count = on!(&db, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap();
+        db.close().await;
+        count
+    }
+
+    /// An account at `provider` of `ann@example.org`, as an Auth.js site would have linked it; its token is good for an hour.
+    pub async fn linked(&self, provider: &str, scope: &str) -> AccountId {
+        let (db, account) = (self.db().await, AccountId::new());
+        let ann = people::by_email(&db, "ann@example.org").await.unwrap().unwrap();
+        let expires = Clock::system().now().timestamp() + 3_600;
+        on_write!(&db, pool => {
+            let link = sqlx::query(LINK).bind(account).bind(provider).bind(ann.id).bind(expires).bind(scope);
+            link.execute(pool).await.map(drop)
+        })
+        .unwrap();
+        db.close().await;
+        account
     }
 }
 

@@ -3,19 +3,14 @@
 
 use std::time::Duration;
 
-use engine::clock::Clock;
 use engine::ids::AccountId;
 use engine::on_write;
-use engine::store::people;
 use serde_json::{Value, json};
 
 use crate::daemon::until;
 use crate::kit::{Area, Daemon};
 use crate::peers::{self, Peer};
 
-const LINK: &str =
-    "INSERT INTO next_auth_accounts (id, type, provider, \"providerAccountId\", \"userId\", access_token,
-    refresh_token, expires_at, scope) VALUES ($1, 'oauth', 'spotify', 'ann', $2, 'access-1', 'refresh-1', $3, $4)";
 const GRANT: &str = "UPDATE next_auth_accounts SET scope = $1";
 const SCOPES: &str = "user-library-read user-library-modify user-read-recently-played playlist-modify-public \
     playlist-modify-private playlist-read-private user-read-playback-state";
@@ -42,21 +37,20 @@ fn daemon(area: &Area, spotify: &Peer, prism: &Peer) -> Daemon {
 }
 
 impl World {
-    /// `None` where the peers are not installed.
-    async fn new() -> Option<Self> {
+    /// One on every engine there is; none where the peers are not installed.
+    async fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for area in Area::all().await {
+            all.extend(Self::on(area).await);
+        }
+        all
+    }
+
+    async fn on(area: Area) -> Option<Self> {
         let spotify = Peer::start("spotify.mjs", &[]).await?;
         let prism = peers::checked("spotify-openapi.yml", &spotify.url).await?;
-        let area = Area::new();
         let token = area.run(&["token", "create", "--email", "ann@example.org"]).ok();
-        let (db, account) = (area.db().await, AccountId::new());
-        let ann = people::by_email(&db, "ann@example.org").await.unwrap().unwrap();
-        let expires = Clock::system().now().timestamp() + 3_600;
-        on_write!(&db, pool => {
-            let link = sqlx::query(LINK).bind(account).bind(ann.id).bind(expires).bind("user-library-read");
-            link.execute(pool).await.map(drop)
-        })
-        .unwrap();
-        db.close().await;
+        let account = area.linked("spotify", "user-library-read").await;
         let daemon = daemon(&area, &spotify, &prism);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Some(Self { area, daemon, http, token, account, spotify, prism })
@@ -111,12 +105,13 @@ impl World {
                 self.call("GET", &format!("{path}/runs"), None).await,
                 self.call("GET", &format!("{path}/why"), None).await,
             );
-            panic!("in vain: {what}\n{}\n{runs:?}\n{why:?}", self.far("state", json!({})).await);
+            let (label, state) = (self.area.label, self.far("state", json!({})).await);
+            panic!("in vain on {label}: {what}\n{state}\n{runs:?}\n{why:?}");
         }
     }
 
     async fn until(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
-        assert!(until(PATIENCE, holds).await, "in vain: {what}");
+        assert!(until(PATIENCE, holds).await, "in vain on {}: {what}", self.area.label);
     }
 
     async fn in_list(&self) -> Value {
@@ -143,106 +138,119 @@ fn ids(range: std::ops::Range<usize>) -> Vec<String> {
 
 #[tokio::test]
 async fn what_is_saved_comes_into_the_playlist_once_whatever_expires_dies_or_is_refused_meanwhile() {
-    let Some(mut w) = World::new().await else { return };
-    let add = json!({"name": "add_to_playlist", "data": {"playlist": LIST, "tracks": "{{ event.uri }}"}});
+    for mut w in World::all().await {
+        let add = json!({"name": "add_to_playlist", "data": {"playlist": LIST, "tracks": "{{ event.uri }}"}});
 
-    // Half of what it needs is granted: it is told when it is saved, with what grants it.
-    let mut document = json!({"name": "a", "reactions": [add.clone()]});
-    document["action"] = json!({"service": "spotify", "name": "new_saved_track", "account": w.account, "data": {}});
-    (document["reactions"][0]["service"], document["reactions"][0]["account"]) = (json!("spotify"), json!(w.account));
-    let (status, said) = w.call("POST", "/v1/areas", Some(&document)).await;
-    let grant = json!({"method": "POST", "href": "/v1/connect/spotify", "body": {
-        "scopes": ["playlist-modify-public", "playlist-modify-private", "playlist-read-private"]}});
-    assert_eq!((status, &said["errors"][0]["pointer"]), (422, &json!("/reactions/0/account")), "{said}");
-    assert_eq!(
-        said["errors"],
-        json!([{"pointer": "/reactions/0/account", "detail": said["errors"][0]["detail"], "grant": grant}])
-    );
-    let (status, begun) = w.call("POST", "/v1/connect/spotify", Some(&grant["body"])).await;
-    assert_eq!(status, 201, "{begun}");
-    assert!(begun["scopes"].as_array().unwrap().contains(&json!("playlist-modify-public")), "{begun}");
-    w.sql(GRANT, SCOPES).await;
+        // Half of what it needs is granted: it is told when it is saved, with what grants it.
+        let mut document = json!({"name": "a", "reactions": [add.clone()]});
+        document["action"] = json!({"service": "spotify", "name": "new_saved_track", "account": w.account, "data": {}});
+        (document["reactions"][0]["service"], document["reactions"][0]["account"]) =
+            (json!("spotify"), json!(w.account));
+        let (status, said) = w.call("POST", "/v1/areas", Some(&document)).await;
+        let grant = json!({"method": "POST", "href": "/v1/connect/spotify", "body": {
+            "scopes": ["playlist-modify-public", "playlist-modify-private", "playlist-read-private"]}});
+        assert_eq!((status, &said["errors"][0]["pointer"]), (422, &json!("/reactions/0/account")), "{said}");
+        assert_eq!(
+            said["errors"],
+            json!([{"pointer": "/reactions/0/account", "detail": said["errors"][0]["detail"], "grant": grant}])
+        );
+        let (status, begun) = w.call("POST", "/v1/connect/spotify", Some(&grant["body"])).await;
+        assert_eq!(status, 201, "{begun}");
+        assert!(begun["scopes"].as_array().unwrap().contains(&json!("playlist-modify-public")), "{begun}");
+        w.sql(GRANT, SCOPES).await;
 
-    let area = w.made("new_saved_track", add).await;
-    assert_eq!(w.in_list().await, json!([]));
-    w.far("save", json!({"ids": ids(0..2)})).await;
-    w.far("expire", json!({})).await;
-    w.polled("the token expires", &area, async || w.in_list().await == json!(ids(0..2))).await;
-    assert_eq!(w.far("state", json!({})).await["refreshes"], 1);
+        let area = w.made("new_saved_track", add).await;
+        assert_eq!(w.in_list().await, json!([]));
+        w.far("save", json!({"ids": ids(0..2)})).await;
+        w.far("expire", json!({})).await;
+        w.polled("the token expires", &area, async || w.in_list().await == json!(ids(0..2))).await;
+        assert_eq!(w.far("state", json!({})).await["refreshes"], 1);
 
-    w.fault("GET", "/me/tracks", 429, false).await;
-    w.far("save", json!({"ids": ids(2..3)})).await;
-    w.polled("429 to a poll", &area, async || w.in_list().await == json!(ids(0..3))).await;
+        w.fault("GET", "/me/tracks", 429, false).await;
+        w.far("save", json!({"ids": ids(2..3)})).await;
+        w.polled("429 to a poll", &area, async || w.in_list().await == json!(ids(0..3))).await;
 
-    w.fault("GET", "/items", 500, false).await;
-    w.fault("POST", "/items", 429, false).await;
-    w.far("save", json!({"ids": ids(3..4)})).await;
-    w.polled("500 to a read, 429 to a write", &area, async || w.in_list().await == json!(ids(0..4))).await;
+        w.fault("GET", "/items", 500, false).await;
+        w.fault("POST", "/items", 429, false).await;
+        w.far("save", json!({"ids": ids(3..4)})).await;
+        w.polled("500 to a read, 429 to a write", &area, async || w.in_list().await == json!(ids(0..4))).await;
 
-    // It is added, and the answer says 500; then the daemon dies before it asks again.
-    w.fault("POST", "/items", 500, true).await;
-    w.far("save", json!({"ids": ids(4..6)})).await;
-    w.polled("a write whose answer is lost", &area, async || w.in_list().await.as_array().unwrap().len() >= 5).await;
-    w.kill9().await;
-    w.polled("the daemon dies", &area, async || w.in_list().await == json!(ids(0..6))).await;
+        // It is added, and the answer says 500; then the daemon dies before it asks again.
+        w.fault("POST", "/items", 500, true).await;
+        w.far("save", json!({"ids": ids(4..6)})).await;
+        w.polled("a write whose answer is lost", &area, async || w.in_list().await.as_array().unwrap().len() >= 5)
+            .await;
+        w.kill9().await;
+        w.polled("the daemon dies", &area, async || w.in_list().await == json!(ids(0..6))).await;
 
-    w.far("save", json!({"ids": ids(6..8)})).await;
-    w.kill9().await;
-    w.polled("it dies before it polls", &area, async || w.in_list().await == json!(ids(0..8))).await;
-    w.until("all runs are done", async || {
-        let runs = w.call("GET", &format!("{area}/runs?limit=50"), None).await.1;
-        let states: Vec<&Value> = runs["items"].as_array().unwrap().iter().map(|run| &run["state"]).collect();
-        states.len() == 8 && states.iter().all(|state| **state == "done")
-    })
-    .await;
-    assert_eq!(w.in_list().await, json!(ids(0..8)), "each once, in order");
-    assert_eq!(w.prism.refused(), [""; 0]);
+        w.far("save", json!({"ids": ids(6..8)})).await;
+        w.kill9().await;
+        w.polled("it dies before it polls", &area, async || w.in_list().await == json!(ids(0..8))).await;
+        w.until("all runs are done", async || {
+            let runs = w.call("GET", &format!("{area}/runs?limit=50"), None).await.1;
+            let states: Vec<&Value> = runs["items"].as_array().unwrap().iter().map(|run| &run["state"]).collect();
+            states.len() == 8 && states.iter().all(|state| **state == "done")
+        })
+        .await;
+        assert_eq!(w.in_list().await, json!(ids(0..8)), "each once, in order");
+        assert_eq!(w.prism.refused(), [""; 0], "{}", w.area.label);
+    }
 }
 
 #[tokio::test]
 async fn what_is_played_is_saved_and_playlists_and_devices_are_offered_by_name() {
-    let Some(w) = World::new().await else { return };
-    w.sql(GRANT, SCOPES).await;
-    let area = w.made("track_played", json!({"name": "save", "data": {"items": "{{ event.uri }}"}})).await;
-    w.far("play", json!({"ids": ids(0..2)})).await;
-    w.far("play", json!({"ids": ids(0..1)})).await;
-    let saved = async || -> Vec<Value> {
-        let state = w.far("state", json!({})).await;
-        state["saved"].as_array().unwrap().iter().rev().map(|entry| entry["id"].clone()).collect()
-    };
-    w.polled("saved", &area, async || json!(saved().await) == json!(ids(0..2))).await;
-    w.until("three runs, of which one had nothing to do", async || {
-        let runs = w.call("GET", &format!("{area}/runs"), None).await.1;
-        runs["items"].as_array().unwrap().iter().filter(|run| run["state"] == "done").count() == 3
-    })
-    .await;
-    assert_eq!(json!(saved().await), json!(ids(0..2)));
-
-    let at = |field: &str, query: &str| format!("/v1/services/spotify/options/{field}?account={}{query}", w.account);
-    let playlists = w.call("GET", &at("playlist", "&q=LIKED"), None).await;
-    assert_eq!(
-        playlists,
-        (200, json!({"items": [{"value": LIST, "title": "Liked here", "detail": "Ann"}], "more": false}))
-    );
-    assert_eq!(w.call("GET", &at("playlist", "&q=other"), None).await.1["items"], json!([]));
-    assert_eq!(w.call("GET", &at("device", ""), None).await.1["items"][0]["title"], "Kitchen");
-    assert_eq!(w.call("GET", &at("plailist", ""), None).await.0, 404);
-    assert_eq!(w.call("GET", "/v1/services/spotify/options/playlist", None).await.0, 400);
-    assert_eq!(
-        w.call("GET", &format!("/v1/services/spotify/options/playlist?account={}", AccountId::new()), None).await.0,
-        400
-    );
-    w.fault("GET", "/me/playlists", 403, false).await;
-    let (status, said) = w.call("GET", &at("playlist", ""), None).await;
-    assert!(status == 409 && said["detail"].as_str().unwrap().starts_with("Spotify answered 403"), "{said}");
-
-    // A quota that is used up is told in so many words.
-    w.far("fault", json!({"method": "GET", "path": "/recently-played", "status": 429, "reason": "QUOTA_EXCEEDED"}))
+    for mut w in World::all().await {
+        w.sql(GRANT, SCOPES).await;
+        let area = w.made("track_played", json!({"name": "save", "data": {"items": "{{ event.uri }}"}})).await;
+        w.far("play", json!({"ids": ids(0..2)})).await;
+        w.far("play", json!({"ids": ids(0..1)})).await;
+        let saved = async || -> Vec<Value> {
+            let state = w.far("state", json!({})).await;
+            state["saved"].as_array().unwrap().iter().rev().map(|entry| entry["id"].clone()).collect()
+        };
+        w.polled("saved", &area, async || json!(saved().await) == json!(ids(0..2))).await;
+        w.until("three runs, of which one had nothing to do", async || {
+            let runs = w.call("GET", &format!("{area}/runs"), None).await.1;
+            runs["items"].as_array().unwrap().iter().filter(|run| run["state"] == "done").count() == 3
+        })
         .await;
-    w.polled("the quota is told", &area, async || {
-        let why = w.call("GET", &format!("{area}/why"), None).await.1;
-        why["fault"]["why"].as_str().is_some_and(|why| why.contains("(QUOTA_EXCEEDED); the quota of this installation"))
-    })
-    .await;
-    assert_eq!(w.prism.refused(), [""; 0]);
+        assert_eq!(json!(saved().await), json!(ids(0..2)));
+
+        let at =
+            |field: &str, query: &str| format!("/v1/services/spotify/options/{field}?account={}{query}", w.account);
+        let playlists = w.call("GET", &at("playlist", "&q=LIKED"), None).await;
+        assert_eq!(
+            playlists,
+            (200, json!({"items": [{"value": LIST, "title": "Liked here", "detail": "Ann"}], "more": false}))
+        );
+        assert_eq!(w.call("GET", &at("playlist", "&q=other"), None).await.1["items"], json!([]));
+        assert_eq!(w.call("GET", &at("device", ""), None).await.1["items"][0]["title"], "Kitchen");
+        assert_eq!(w.call("GET", &at("plailist", ""), None).await.0, 404);
+        assert_eq!(w.call("GET", "/v1/services/spotify/options/playlist", None).await.0, 400);
+        assert_eq!(
+            w.call("GET", &format!("/v1/services/spotify/options/playlist?account={}", AccountId::new()), None).await.0,
+            400
+        );
+        w.fault("GET", "/me/playlists", 403, false).await;
+        let (status, said) = w.call("GET", &at("playlist", ""), None).await;
+        assert!(status == 409 && said["detail"].as_str().unwrap().starts_with("Spotify answered 403"), "{said}");
+
+        // A quota that is used up is told in so many words, and nobody calls before it begins anew: not after a restart either.
+        let quota = json!({"method": "GET", "path": "/recently-played", "status": 429, "reason": "QUOTA_EXCEEDED", "wait": "900"});
+        w.far("fault", quota).await;
+        let told = async |w: &World| w.call("GET", &format!("{area}/why"), None).await.1["fault"]["why"].clone();
+        let mut words = Value::Null;
+        w.polled("the quota is told", &area, async || {
+            words = told(&w).await;
+            words.as_str().is_some_and(|why| why.contains("(QUOTA_EXCEEDED); the quota of this installation"))
+        })
+        .await;
+        w.until("the pause is written down", async || w.area.count("SELECT COUNT(*) FROM pauses").await == 1).await;
+        let calls = async |w: &World| w.far("state", json!({})).await["log"].as_array().unwrap().len();
+        let before = calls(&w).await;
+        w.kill9().await;
+        w.polled("the quota is told after a restart", &area, async || told(&w).await == words).await;
+        assert_eq!(calls(&w).await, before, "{}: nobody called", w.area.label);
+        assert_eq!(w.prism.refused(), [""; 0], "{}", w.area.label);
+    }
 }

@@ -54,7 +54,7 @@ function control(path, body) {
   if (path === "/__ctl/save") body.ids.forEach((id) => state.saved.unshift({ id, at: now() }));
   if (path === "/__ctl/play") body.ids.forEach((id) => state.played.unshift({ id, at: new Date(later()).toISOString() }));
   if (path === "/__ctl/expire") state.token += 1;
-  // {"method", "path" (a part), "status", "after": the effect is there, the answer is not}
+  // {"method", "path" (a part), "status", "wait": seconds, "after": the effect is there, the answer is not}
   if (path === "/__ctl/fault") state.faults.push(body);
   return [200, { ...state, tracks: Object.fromEntries(Object.entries(state.lists).map(([id, list]) => [id, list.map((e) => e.id)])) }];
 }
@@ -82,7 +82,7 @@ http.createServer((request, response) => {
     const at = state.faults.findIndex((f) => f.method === request.method && url.pathname.includes(f.path));
     const [fault] = at >= 0 ? state.faults.splice(at, 1) : [];
     if (fault?.after) answer(request.method, url, text ? JSON.parse(text) : {});
-    if (fault) return send(error(fault.status, "asked for", fault.reason), fault.status === 429 ? { "retry-after": "2" } : {});
+    if (fault) return send(error(fault.status, "asked for", fault.reason), fault.status === 429 ? { "retry-after": fault.wait ?? "2" } : {});
     send(answer(request.method, url, text ? JSON.parse(text) : {}));
   });
 }).listen(port, "127.0.0.1", () => console.log(`ready ${port}`));

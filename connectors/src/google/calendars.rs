@@ -1,12 +1,12 @@
 //! What the parts of Google Calendar share: an event as Google sends it and as people map it, and its times.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::query::has_words;
-use super::when::times;
+use crate::when::times;
 
 /// Attendees that an event lists.
 const ATTENDEES: usize = 200;
@@ -147,7 +147,8 @@ impl Sent {
     /// The event; `None` where it says no time.
     pub fn event(self, calendar: &str, name: &str, zone: &str) -> Option<Happening> {
         let (start, end) = (self.start.at(zone)?, self.end.at(zone).or_else(|| self.start.at(zone))?);
-        let ((start_utc, start_local), (end_utc, end_local)) = (times(start, zone), times(end, zone));
+        let [(start_utc, start_local), (end_utc, end_local)] =
+            [start, end].map(|at| times(at, zone, SecondsFormat::Secs));
         let attendee = |person: &Person| Attendee {
             name: person.name(),
             address: person.email.clone(),
@@ -164,8 +165,8 @@ impl Sent {
             attendees: self.attendees.iter().take(ATTENDEES).map(attendee).collect(),
             recurring: self.recurring_event_id.is_some() || !self.recurrence.is_empty(),
             tentative: self.status == "tentative",
-            created_at: self.created.map(|at| times(at, "UTC").0),
-            updated_at: self.updated.map(|at| times(at, "UTC").0),
+            created_at: self.created.map(|at| times(at, "UTC", SecondsFormat::Secs).0),
+            updated_at: self.updated.map(|at| times(at, "UTC", SecondsFormat::Secs).0),
             start: start_utc,
             start_local,
             end: end_utc,

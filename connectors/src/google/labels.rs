@@ -1,11 +1,13 @@
 //! The labels of a mailbox: their ids and their names.
 
+use engine::net::Answer;
 use serde::Deserialize;
 
 use super::GMAIL;
 use crate::call::{ApiCall, Caller, Refused};
 
-static LIST: ApiCall = ApiCall::get(&GMAIL, "labels.list", "gmail/v1/users/me/labels").scopes(&["gmail.readonly"]);
+/// Asks for all of them.
+pub static LIST: ApiCall = ApiCall::get(&GMAIL, "labels.list", "gmail/v1/users/me/labels").scopes(&["gmail.readonly"]);
 
 /// One label.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,7 +33,15 @@ struct Listed {
 /// # Errors
 /// The refusal.
 pub async fn list(caller: &Caller<'_>) -> Result<Vec<Label>, Refused> {
-    Ok(caller.json::<Listed>(&LIST.ask()).await?.labels)
+    read(caller, &caller.send(&LIST.ask()).await?)
+}
+
+/// Reads the answer to [`LIST`].
+///
+/// # Errors
+/// An answer of another shape is `Broken`.
+pub fn read(caller: &Caller<'_>, answer: &Answer) -> Result<Vec<Label>, Refused> {
+    Ok(caller.read::<Listed>(&LIST.ask(), answer)?.labels)
 }
 
 /// A label as it is compared: Gmail takes `My Things/New` and `my-things-new` for one.

@@ -4,14 +4,14 @@
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use encoding_rs::Encoding;
 use mail_parser::{Address, HeaderValue, Message, MessageParser};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::labels::Label;
-use super::when::times;
+use crate::when::times;
 
 /// Bytes of a body that an event carries; what is beyond is cut off, and `truncated` says so.
 const TEXT: usize = 128 * 1024;
@@ -179,7 +179,7 @@ impl Sent {
         let (text, html, truncated) = bodies.read();
         let attachments = self.attachments();
         let name = |id: &String| labels.iter().find(|l| l.id == *id).map_or_else(|| id.clone(), |l| l.name.clone());
-        let (received_at, received_at_local) = times(self.at().unwrap_or_default(), zone);
+        let (received_at, received_at_local) = times(self.at().unwrap_or_default(), zone, SecondsFormat::Secs);
         Mail {
             link: format!("https://mail.google.com/mail/#all/{}", self.id),
             message_id: headers.and_then(Message::message_id).map(str::to_owned),

@@ -6,13 +6,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
+use engine::net::Answer;
 use engine::port::{Item, Page, PollCx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::mail::Sent;
 use super::{GMAIL, labels};
-use crate::call::{ApiCall, Caller, Reason, Refused};
+use crate::call::{ApiCall, Ask, Caller, Reason, Refused};
 use crate::seen::Seen;
 
 const READS: &[&str] = &["gmail.readonly"];
@@ -74,7 +75,7 @@ pub async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
     let has_listed = known.as_ref().is_none_or(|cursor| cursor.left.is_empty());
     let read = match box_.read(&found.cursor.left, zone).await {
         // What was listed is kept: the next poll spends on reading alone, and so gets on.
-        Err(Refused { reason: Reason::Busy(_), fault }) if has_listed => Read::held(&fault),
+        Err(Refused { reason: Reason::Busy(_), fault }) if has_listed => Read::put_off(&fault),
         read => read?,
     };
     found.cursor.left.drain(..read.done);
@@ -110,8 +111,10 @@ struct Read {
 }
 
 impl Read {
-    fn held(fault: &Fault) -> Self {
-        Self { items: Vec::new(), done: 0, held: Some(fault.why().to_owned()) }
+    /// Nothing was read yet. Where it is known when to go on, whoever asks for the next page is told so.
+    fn put_off(fault: &Fault) -> Self {
+        let goes_on = matches!(fault, Fault::Later { not_before: Some(_), .. });
+        Self { items: Vec::new(), done: 0, held: (!goes_on).then(|| fault.why().to_owned()) }
     }
 }
 
@@ -269,27 +272,27 @@ impl Mailbox<'_> {
         }
     }
 
-    /// Reads mails from the front of `left`. Who is gone meanwhile is passed over.
+    /// Reads mails from the front of `left`, with the names of their labels: the share has room for both, or for none. Who is gone
+    /// meanwhile is passed over.
     async fn read(&self, left: &[String], zone: &str) -> Result<Read, Refused> {
         if left.is_empty() {
             return Ok(Read { items: Vec::new(), done: 0, held: None });
         }
-        let names = labels::list(&self.caller).await?;
-        // Less than the share gives at once: the labels are paid from it too.
         let at_once = self.caller.api(&GMAIL)?.at_once(GET.units).saturating_sub(1).clamp(1, READ);
         let some = &left[..left.len().min(at_once)];
-        let asks: Vec<_> = some.iter().map(|id| GET.ask().at("id", id).query("format", "full")).collect();
-        let answers = match asks.as_slice() {
-            [one] => vec![self.caller.send(one).await],
-            _ => self.caller.batch(&asks).await?,
+        let mut asks = vec![labels::LIST.ask()];
+        asks.extend(some.iter().map(|id| GET.ask().at("id", id).query("format", "full")));
+        // A batch that is refused as a whole is no word on each of its parts.
+        let alone = async |ask: &Ask, answer: Result<Answer, Refused>| match answer {
+            Err(refused) if refused.reason == Reason::Missing => self.caller.send(ask).await,
+            answer => answer,
         };
+        let mut answers = asks.iter().zip(self.caller.batch(&asks).await?);
+        let Some((ask, answer)) = answers.next() else { return Err(Fault::later("a batch has no answers").into()) };
+        let names = labels::read(&self.caller, &alone(ask, answer).await?)?;
         let (mut mails, mut done, mut held) = (Vec::new(), 0, None);
-        for (ask, answer) in asks.iter().zip(answers) {
-            // A batch that is refused as a whole is no word on each of its mails.
-            let answer = match answer {
-                Err(refused) if refused.reason == Reason::Missing => self.caller.send(ask).await,
-                answer => answer,
-            };
+        for (ask, answer) in answers {
+            let answer = alone(ask, answer).await;
             match answer {
                 Ok(answer) => mails.push(self.caller.read::<Sent>(ask, &answer)?),
                 Err(refused) if refused.reason == Reason::Missing => {}

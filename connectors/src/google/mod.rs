@@ -23,7 +23,6 @@ mod query;
 mod send_mail;
 #[cfg(test)]
 mod tests;
-mod when;
 mod written;
 
 use engine::port::Service;

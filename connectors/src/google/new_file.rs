@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::new_mail::utc;
 use super::query::has_words;
-use super::when::times;
 use super::{DRIVE, TRIED_FAKE};
 use crate::call::{ApiCall, Caller, Reason, Refused};
 use crate::seen::Seen;
+use crate::when::times;
 
 static START: ApiCall =
     ApiCall::get(&DRIVE, "changes.getStartPageToken", "changes/startPageToken").units(5).scopes(SPEC.scopes);
@@ -371,7 +371,7 @@ async fn folders(caller: &Caller<'_>, files: &[Sent]) -> Result<BTreeMap<String,
 }
 
 fn event(sent: Sent, names: &BTreeMap<String, String>, zone: &str) -> Event {
-    let (created_at, created_at_local) = times(sent.created_time.unwrap_or_default(), zone);
+    let (created_at, created_at_local) = times(sent.created_time.unwrap_or_default(), zone, SecondsFormat::Secs);
     let owner = sent.owners.into_iter().next().unwrap_or_default();
     let folder_id = sent.parents.into_iter().next();
     Event {
@@ -384,7 +384,7 @@ fn event(sent: Sent, names: &BTreeMap<String, String>, zone: &str) -> Event {
         shared: sent.shared_with_me_time.is_some(),
         created_at,
         created_at_local,
-        modified_at: sent.modified_time.map(|at| times(at, "UTC").0),
+        modified_at: sent.modified_time.map(|at| times(at, "UTC", SecondsFormat::Secs).0),
         id: sent.id,
         name: sent.name,
         mime: sent.mime_type,

@@ -257,14 +257,16 @@ impl Mailbox {
         Mock::given(path_regex("/gmail/v1/users/me/messages/.+")).respond_with(get).mount(server).await;
         let batch = move |request: &Request| {
             let body = String::from_utf8_lossy(&request.body);
-            let ids = body.split("/messages/").skip(1).map(|rest| rest.split('?').next().unwrap());
-            let part = |(n, id): (usize, &str)| {
-                let (status, body) = one(id).map_or((404, json!({})), |mail| (200, mail));
+            let paths =
+                body.split("\r\nGET /gmail/v1/users/me/").skip(1).map(|rest| rest.split(['?', ' ']).next().unwrap());
+            let part = |(n, path): (usize, &str)| {
+                let body = path.strip_prefix("messages/").map_or_else(|| Some(json!({})), one);
+                let (status, body) = body.map_or((404, json!({})), |body| (200, body));
                 format!(
                     "--b\r\nContent-Type: application/http\r\nContent-ID: <response-item-{n}>\r\n\r\nHTTP/1.1 {status} X\r\n\r\n{body}\r\n"
                 )
             };
-            let body = ids.enumerate().map(part).collect::<String>() + "--b--\r\n";
+            let body = paths.enumerate().map(part).collect::<String>() + "--b--\r\n";
             ResponseTemplate::new(200).set_body_raw(body, "multipart/mixed; boundary=b")
         };
         Mock::given(path("/batch/gmail/v1")).respond_with(batch).mount(server).await;

@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use engine::fault::Fault;
 use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, Page, PollCx, Verdict, params};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::track::{Sent, Track, is_by, times};
+use super::track::{Sent, Track, is_by};
 use super::window::{Thing, Window};
 use super::{TRIED, WEB};
 use crate::call::{ApiCall, Caller};
+use crate::when::times;
 
 static SAVED: ApiCall = ApiCall::get(&WEB, "get-users-saved-tracks", "me/tracks").scopes(SPEC.scopes);
 
@@ -145,7 +146,7 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
 
 fn thing(entry: Entry, zone: &str) -> Option<Thing> {
     let (track, at) = (entry.track?, entry.added_at);
-    let (added_at, added_at_local) = times(at, zone);
+    let (added_at, added_at_local) = times(at, zone, SecondsFormat::AutoSi);
     let key = format!("{}@{added_at}", track.uri());
     let event = Event { track: track.into(), added_at, added_at_local };
     Some(Thing { key, at, body: json!(event) })

@@ -1,6 +1,5 @@
 //! A track as events carry it.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -108,14 +107,6 @@ impl From<Sent> for Track {
             name: sent.name,
         }
     }
-}
-
-/// An instant in UTC, and as clocks in `zone` show it.
-pub fn times(at: DateTime<Utc>, zone: &str) -> (String, String) {
-    let utc = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    let local =
-        engine::zone::zone(zone).map(|zone| at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::AutoSi, false));
-    (utc.clone(), local.unwrap_or(utc))
 }
 
 /// Whether one of the event's artists is called so, whatever the case; an empty name is everybody's.

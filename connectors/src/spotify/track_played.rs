@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use engine::fault::Fault;
 use engine::port::{About, ActionSpec, Cadence, FeedKind, FeedSpec, Page, PollCx, params};
 use schemars::JsonSchema;
@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::new_saved_track::{Filter, check, select};
-use super::track::{Sent, Track, times};
+use super::track::{Sent, Track};
 use super::window::{Thing, Window};
 use super::{TRIED, WEB};
 use crate::call::{ApiCall, Caller};
+use crate::when::times;
 
 static PLAYED: ApiCall = ApiCall::get(&WEB, "get-recently-played", "me/player/recently-played").scopes(SPEC.scopes);
 
@@ -106,7 +107,7 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
 }
 
 fn thing(entry: Entry, zone: &str) -> Thing {
-    let (played_at, played_at_local) = times(entry.played_at, zone);
+    let (played_at, played_at_local) = times(entry.played_at, zone, SecondsFormat::AutoSi);
     let key = format!("{}@{}", entry.track.uri(), entry.played_at.timestamp_millis());
     let context = |name: &str| entry.context.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let (kind, uri) = (context("type"), context("uri"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::FromRow;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::{Engine, Wake, lock, take_over};
+use super::{Engine, Wake, lock, pauses, take_over};
 use crate::clock::Micros;
 use crate::ids::{AreaId, AreaNo, RunId, SourceId, UserId, born_at};
 use crate::ledger::Unit;
@@ -82,7 +82,7 @@ fn take_up_keys(engine: &Engine) {
     }
 }
 
-/// Finds what a lost wake left behind: undecided events, baselines that are open, and from `place` on forgotten runs.
+/// Finds what a lost wake left behind: undecided events, baselines that are open, pauses, and from `place` on forgotten runs.
 pub(super) async fn slow_scan(engine: &Arc<Engine>, place: &mut Place) {
     match work::undecided_parts(&engine.db).await {
         Ok(parts) => {
@@ -109,6 +109,9 @@ pub(super) async fn slow_scan(engine: &Arc<Engine>, place: &mut Place) {
     match crate::plans::catching_up(&engine.db).await {
         Ok(sources) => take_over::catch_up(engine, sources).await,
         Err(error) => tracing::warn!(%error, "the slow scan could not look for who has to catch up"),
+    }
+    if !engine.db.is_alone() {
+        pauses::learn(engine).await;
     }
     match crate::react::find_forgotten(engine, *place).await {
         Ok(next) => *place = next,

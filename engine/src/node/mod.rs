@@ -1,10 +1,11 @@
 //! A node at work: its parts, and the loops that turn them. `lease` decides which partitions are ours, `take_over` loads and drops
 //! what belongs to them, `timing` polls who is due, `crate::react` runs what was born, `wake` hears what changed,
-//! `outside` what another process changed, `housekeeping` does what is done now and then.
+//! `outside` what another process changed, `pauses` keeps to what providers asked for, `housekeeping` does what is done now and then.
 
 mod housekeeping;
 mod lease;
 mod outside;
+mod pauses;
 mod stand;
 #[cfg(feature = "testkit")]
 mod steps;
@@ -41,7 +42,7 @@ use crate::port::{FeedSpec, Service, Services};
 use crate::react::Fresh;
 use crate::react::queue::Queue;
 use crate::schedule::due::{Due, Slot};
-use crate::store::{Db, StoreError};
+use crate::store::{self, Db, StoreError};
 use crate::vault::{self, KeyRing, Provider, Vault, VaultConfig};
 
 /// Notes that a slow listener may lag behind before it misses some.
@@ -191,6 +192,8 @@ impl Engine {
             config: parts.vault,
             leases: Some(Arc::clone(&leases)),
         });
+        let paused = store::pauses::standing(&parts.db, parts.clock.micros()).await?;
+        vault.usage().learn(paused, parts.clock.now());
         let ids = Arc::new(IdGen::new(parts.clock.clone(), leases.node(), floor));
         let (ledger, writer) = Ledger::start(parts.db.clone());
         let (wakes, heard) = mpsc::channel(WAKES);
@@ -256,6 +259,7 @@ impl Engine {
         self.turn(crate::react::serve(Arc::clone(self)));
         self.turn(housekeeping::keep_house(Arc::clone(self)));
         self.turn(crate::accounts::keep(Arc::clone(self)));
+        self.turn(pauses::keep(Arc::clone(self)));
     }
 
     fn turn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -290,6 +294,7 @@ impl Engine {
         }
         self.halted.cancel();
         self.vault.halt();
+        pauses::tell(self).await;
         let held = self.leases.held();
         self.write_cursors(&held).await;
         crate::crash::point("node.before_leave");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgListener;
 use tokio::sync::mpsc;
 
-use super::{Engine, take_over};
+use super::{Engine, pauses, take_over};
 use crate::ids::{RunId, SourceId};
 use crate::store::Db;
 use crate::store::db::answered;
@@ -62,17 +62,20 @@ pub enum Wake {
         /// The run.
         run: RunId,
     },
+    /// A provider asked for a long pause.
+    Paused,
 }
 
 impl Wake {
-    /// The partition whose owner it is for.
-    pub fn part(&self) -> i64 {
+    /// The partition whose owner it is for; `None`: it is for every node.
+    pub fn part(&self) -> Option<i64> {
         match self {
             Self::Source { part, .. }
             | Self::Poll { part, .. }
             | Self::Undecided { part }
             | Self::Run { part, .. }
-            | Self::Ended { part, .. } => *part,
+            | Self::Ended { part, .. } => Some(*part),
+            Self::Paused => None,
         }
     }
 }
@@ -179,7 +182,7 @@ pub(super) async fn act(engine: &Arc<Engine>, wake: Wake) {
     if let Wake::Source { source, .. } = wake {
         engine.plans.forget(source);
     }
-    if !engine.leases.holds(wake.part()) {
+    if wake.part().is_some_and(|part| !engine.leases.holds(part)) {
         return;
     }
     match wake {
@@ -196,5 +199,6 @@ pub(super) async fn act(engine: &Arc<Engine>, wake: Wake) {
             engine.run_superseded(run);
             engine.queue_changed.notify_one();
         }
+        Wake::Paused => pauses::learn(engine).await,
     }
 }

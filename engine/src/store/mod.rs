@@ -15,6 +15,7 @@ pub mod letters;
 pub mod links;
 pub mod meta;
 pub mod migrate;
+pub mod pauses;
 pub mod pending;
 pub mod people;
 pub mod profile;

@@ -30,6 +30,8 @@ const REVISIONS: &str =
     AND area_revisions.revision <= a.revision - $1) AND created_at < $2";
 const KEYS: &str = "DELETE FROM idempotency_keys WHERE created_at < $1";
 
+const PAUSES: &str = "DELETE FROM pauses WHERE until_at <= $1";
+
 /// Deletes a little of what is too old and says how many rows it was: 0 when nothing is left to delete.
 pub async fn step(db: &Db, now: Micros, limits: &Limits) -> sqlx::Result<u64> {
     let kept = |age: std::time::Duration| first_id_at(now - i64::try_from(age.as_micros()).unwrap_or(now));
@@ -42,6 +44,7 @@ pub async fn step(db: &Db, now: Micros, limits: &Limits) -> sqlx::Result<u64> {
     let old = now - i64::try_from(limits.keep_runs.as_micros()).unwrap_or(now);
     gone += execute(db, REVISIONS, &[limits.keep_revisions, old]).await?;
     gone += execute(db, KEYS, &[now - IDEMPOTENCY]).await?;
+    gone += execute(db, PAUSES, &[now]).await?;
     gone += leaving::step(db).await?;
     let audit_before = from_micros(now) - limits.keep_audit;
     Ok(gone + leaving::forget_expired(db, from_micros(now), audit_before).await?)

@@ -265,6 +265,11 @@ impl Vault {
         self.0.halted.cancel();
     }
 
+    /// What calling the providers has cost and taught.
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.0.usage
+    }
+
     /// The AREAs that paused since this was asked last, because their account is lost; waits until an account is lost.
     pub async fn lost(&self) -> Vec<Paused> {
         self.0.lost_changed.notified().await;

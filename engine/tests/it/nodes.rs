@@ -9,16 +9,18 @@ use std::time::Duration;
 use engine::clock::{Clock, from_micros};
 use engine::fault::Fault;
 use engine::hooks::{self, HookAnswer, Request};
-use engine::ids::{AreaId, EventId, SourceId, UserId};
+use engine::ids::{AccountId, AreaId, EventId, SourceId, UserId};
 use engine::ledger::{Ledger, NewEvent, Proof, Refused, Unit};
 use engine::limits::Limits;
 use engine::net::{Http, NetConfig};
 use engine::node::{Engine, Parts};
 use engine::partition::PARTITIONS;
+use engine::port::{Auth, Share};
 use engine::store::people::{self, NewUser};
 use engine::store::{Db, DbConfig};
 use engine::testkit::{self, TestDb};
-use engine::vault::KeyRing;
+use engine::vault::provider::Kind;
+use engine::vault::{KeyRing, Provider, ProviderConfig};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
@@ -103,12 +105,17 @@ fn parts(db: Db, ring: KeyRing, clock: Clock, name: String) -> Parts {
         ring,
         http: Http::new(NetConfig::default()).unwrap(),
         limits: Limits { scan: SCAN, ..Limits::default() },
-        providers: Vec::new(),
+        providers: vec![acme()],
         vault: Default::default(),
         name,
         url: None,
         lease: LEASE,
     }
+}
+
+fn acme() -> Provider {
+    let apis = [("mail".to_owned(), "https://mail.example".to_owned())].into();
+    Provider::new("acme", &ProviderConfig { kind: Kind::Key, apis, ..ProviderConfig::default() }).unwrap()
 }
 
 /// One PostgreSQL database with its people.
@@ -523,4 +530,29 @@ async fn a_node_whose_clock_is_hours_wrong_owns_its_share_and_loses_and_doubles_
     until(&nodes, "t4", async || received(4).await).await;
     stage.settled(&nodes, &worlds, &[("t1", 1), ("t2", 1), ("t3", 1), ("t4", 1)]).await;
     assert_eq!(stage.count("SELECT COUNT(*) FROM events").await, 32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_pause_holds_on_every_node_and_on_one_that_comes_later() {
+    let Some(stage) = Stage::set().await else { return };
+    let nodes = stage.two([START, START]).await;
+    let (user, account) = (stage.user, AccountId::new());
+    let held = async |node: &Node| {
+        node.on(async move |engine| {
+            let auth = engine.vault.auth(user, account, Some("acme"));
+            auth.api("mail").unwrap().spend(1, engine.clock.now()).err().map(|fault| fault.why().to_owned())
+        })
+        .await
+    };
+    assert_eq!((held(&nodes[0]).await, held(&nodes[1]).await), (None, None));
+    let hold = async move |engine: Arc<Engine>| {
+        let (auth, now) = (engine.vault.auth(user, account, Some("acme")), engine.clock.now());
+        auth.api("mail").unwrap().hold(Share::App, now + chrono::TimeDelta::days(1), "quota", now);
+    };
+    nodes[0].on(hold).await;
+    assert_eq!(held(&nodes[0]).await.as_deref(), Some("quota"));
+    until(&nodes, "the other node keeps to it", async || held(&nodes[1]).await.as_deref() == Some("quota")).await;
+    let third = stage.node("c", nodes[1].clock.micros()).await;
+    assert_eq!(held(&third).await.as_deref(), Some("quota"));
+    assert_eq!(stage.count("SELECT COUNT(*) FROM pauses").await, 1);
 }

@@ -65,6 +65,12 @@ impl Stage {
         world(name, |w| w.received.clone())
     }
 
+    async fn why(&self, area: AreaId) -> Value {
+        let seen = async |source| Some(self.engine.seen(source));
+        let why = engine::why::why(&self.engine, self.user, area, 10, seen).await.unwrap().unwrap();
+        serde_json::to_value(why).unwrap()
+    }
+
     async fn joined(&self, area: AreaId) {
         self.until("joined", async || self.engine.desk().get(self.user, area).await.unwrap().joined_at.is_some()).await;
     }
@@ -484,12 +490,7 @@ async fn conditions_filter_and_why_says_which_value() {
         let mut why = Value::Null;
         stage
             .until("fired", async || {
-                let said =
-                    engine::why::why(&stage.engine, stage.user, id, 10, async |source| Some(stage.engine.seen(source)))
-                        .await
-                        .unwrap()
-                        .unwrap();
-                why = serde_json::to_value(said).unwrap();
+                why = stage.why(id).await;
                 why["events"][0]["why"] == "every step is done"
             })
             .await;
@@ -499,6 +500,36 @@ async fn conditions_filter_and_why_says_which_value() {
         assert_eq!(why["poll"]["answer"], "200", "{name}: {why}");
         let other = UserId::new();
         assert!(engine::why::why(&stage.engine, other, id, 10, async |_| None).await.unwrap().is_none());
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_got_on_goes_on_when_it_is_told_and_a_wait_beyond_its_interval_is_a_fault() {
+    for test in databases().await {
+        let name = format!("pace-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({}))).await;
+        stage.joined(id).await;
+        let mut why = Value::Null;
+        let mut waits = async |seconds: i64, at: &str, said: &str| {
+            world(&name, |w| {
+                w.behind = Some(chrono::TimeDelta::seconds(seconds));
+                w.items.push(item(seconds));
+            });
+            let told = async || {
+                why = stage.why(id).await;
+                why.pointer(at).is_some_and(|text| text == said)
+            };
+            stage.until(said, told).await;
+            let instant =
+                |of: &str| why["poll"][of].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+            ((instant("next_at") - instant("last_at")).num_seconds(), why["fault"].clone())
+        };
+        assert_eq!(waits(3, "/poll/answer", "200; the rest waits: slowly").await, (3, Value::Null), "{name}");
+        let (wait, fault) = waits(3_600, "/fault/why", "slowly").await;
+        assert_eq!((wait, &fault["kind"]), (3_600, &json!("later")), "{name}");
+        assert_eq!(stage.received(&name, 2).await.len(), 2, "{name}: what had come before is not lost");
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }

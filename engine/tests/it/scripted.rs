@@ -19,6 +19,8 @@ pub struct World {
     pub items: Vec<Value>,
     /// Faults that the next polls meet.
     pub faults: Vec<Fault>,
+    /// There is a page behind the next one, and who asks for it is told to wait so long.
+    pub behind: Option<chrono::TimeDelta>,
     /// Faults that the next calls meet.
     pub refusals: Vec<Fault>,
     /// What the next answer says that it could not search.
@@ -69,7 +71,11 @@ fn poll(cx: PollCx<'_>) -> Boxed<'_, Result<Page, Fault>> {
                 at: Some(cx.now),
             });
             let cursor = (world.items.len() != seen || cx.cursor.is_none()).then(|| json!(world.items.len()));
-            Ok(Page { items: items.collect(), cursor, answer: "200".into(), gap: world.gap.take(), ..Page::default() })
+            let items = items.collect();
+            let (gap, behind) = (world.gap.take(), world.behind.take());
+            let wait = |wait| Fault::Later { not_before: Some(cx.now + wait), why: "slowly".into(), maybe_done: false };
+            world.faults.extend(behind.map(wait));
+            Ok(Page { items, cursor, more: behind.is_some(), answer: "200".into(), gap })
         })
     })
 }

@@ -1,5 +1,6 @@
 //! Linking accounts at a strict, certified provider, by the real daemon on both databases: the journey, and what attackers try.
 
+mod backlog;
 mod google;
 mod mails;
 mod rows;

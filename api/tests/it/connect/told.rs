@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use engine::on;
 use serde_json::{Value, json};
 
 use super::World;
@@ -35,16 +34,9 @@ impl World {
         let _ = self.http.post(url).bearer_auth(&self.ann).send().await;
     }
 
-    async fn count(&self, sql: &'static str) -> i64 {
-        let db = self.area.db().await;
-        let count = on!(&db, pool => sqlx::query_scalar(sql).fetch_one(pool).await).unwrap();
-        db.close().await;
-        count
-    }
-
     /// Waits until no letter waits.
     async fn all_sent(&self) {
-        let none = until(SOON, async || self.count("SELECT COUNT(*) FROM account_letters").await == 0).await;
+        let none = until(SOON, async || self.area.count("SELECT COUNT(*) FROM account_letters").await == 0).await;
         assert!(none, "{}: letters wait", self.area.label);
     }
 }
@@ -157,12 +149,12 @@ async fn a_letter_waits_for_a_mail_server_that_is_away_unless_the_account_is_lin
         let tried = "SELECT COUNT(*) FROM account_letters WHERE tries > 0 AND node IS NULL";
         let account = w.linked(&google, ADA).await["account"].clone();
         w.loses(&google, &account).await;
-        assert!(until(SOON, async || w.count(tried).await == 1).await, "{label}");
+        assert!(until(SOON, async || w.area.count(tried).await == 1).await, "{label}");
         w.linked(&google, ADA).await;
         w.sql(DUE).await;
         w.all_sent().await;
         w.loses(&google, &account).await;
-        assert!(until(SOON, async || w.count(tried).await == 1).await, "{label}");
+        assert!(until(SOON, async || w.area.count(tried).await == 1).await, "{label}");
         w.again(&[]);
         let Some(post) = Post::start_on(port).await else { return };
         w.sql(DUE).await;

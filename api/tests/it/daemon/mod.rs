@@ -26,6 +26,8 @@ mod random_kills;
 mod real_input;
 mod taken_out;
 
+pub use receiver::Receiver;
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -2,11 +2,13 @@
 
 mod browser;
 mod chromium;
+mod gmail;
 pub mod google;
 mod oidc;
 mod site;
 
 pub use chromium::Chromium;
+pub use gmail::Gmail;
 pub use google::Google;
 pub use oidc::{Oidc, provider};
 pub use site::Site;

@@ -94,9 +94,6 @@ fn gmail(stage: &Stage<'_>) -> Reply {
     if stage.asks("/users/me/profile") {
         return ok(&json!({ "emailAddress": "ann@example.org", "historyId": count }));
     }
-    if stage.asks("/users/me/labels") {
-        return ok(&json!({ "labels": [] }));
-    }
     if stage.asks("/users/me/history") {
         let from = stage.param("startHistoryId").and_then(|id| id.parse().ok()).unwrap_or(usize::MAX);
         let added = |thing: &&Thing| json!({ "id": count, "messagesAdded": [{ "message": stub(thing) }] });
@@ -123,8 +120,9 @@ fn batch(stage: &Stage<'_>) -> Reply {
     for part in stage.body.split("Content-ID: <item-").skip(1) {
         let number = part.split('>').next().unwrap_or_default();
         let id = part.split("/users/me/messages/").nth(1).and_then(|rest| rest.split('?').next()).unwrap_or_default();
-        let found = stage.things.iter().find(|thing| thing.id.to_string() == id);
-        let (status, answer) = found.map_or((404, b"{}".to_vec()), |thing| (200, mail(thing)));
+        let found = stage.things.iter().find(|thing| thing.id.to_string() == id).map(mail);
+        let labels = || part.contains("/users/me/labels").then(|| json_bytes(&json!({ "labels": [] })));
+        let (status, answer) = found.or_else(labels).map_or((404, b"{}".to_vec()), |answer| (200, answer));
         let head = format!(
             "--b\r\nContent-Type: application/http\r\nContent-ID: <response-item-{number}>\r\n\r\nHTTP/1.1 {status} Said\r\n\r\n"
         );

@@ -312,6 +312,10 @@ mod tests {
         check(|c| c.client_secret = Some(Secret::new("x")), Err(no_id));
         check(|c| (c.client_id, c.client_secret) = (Some("".into()), Some(Secret::new(" "))), Ok(()));
         check(|c| (c.kind, c.token_url) = (Kind::Key, None), Ok(()));
+        let wider = "providers.acme.wider: must be words like mail.write>mail.read,mail.labels";
+        for (word, fine) in [("a>b", true), ("a>b,c", true), ("a", false), (">b", false), ("a>", false)] {
+            check(|c| c.wider = Words(vec![word.to_owned()]), if fine { Ok(()) } else { Err(wider) });
+        }
         assert!(Provider::new("A b", &config()).unwrap_err().contains("a-z"));
     }
 
@@ -345,5 +349,43 @@ mod tests {
         for whole in ["openid", "email", "https://mail.example/"] {
             assert_eq!(oauth.scope(whole), whole);
         }
+    }
+
+    #[test]
+    fn what_was_granted_in_a_wider_scope_is_not_missing() {
+        let words =
+            ["https://mail.example/>mail.read,mail.send", "mail.write>mail.read,mail.labels", "mail.read>mail.head"];
+        let wider = Words(words.map(str::to_owned).to_vec());
+        let config = ProviderConfig { scope_prefix: "https://a.example/".to_owned(), wider, ..config() };
+        let provider = Provider::new("acme", &config).unwrap();
+        let check = |wanted: &str, granted: &str, missing: &str| {
+            let wanted: Vec<&str> = wanted.split_whitespace().collect();
+            assert_eq!(provider.missing(&wanted, granted).join(" "), missing, "{wanted:?} of {granted:?}");
+        };
+        let [read, write, labels] =
+            ["mail.read", "mail.write", "mail.labels"].map(|scope| format!("https://a.example/{scope}"));
+        check("", "", "");
+        check("mail.read", "", &read);
+        check("mail.read", &read, "");
+        check("https://a.example/mail.read", &read, "");
+        check("mail.read", "mail.read", &read);
+        check("mail.read openid", &format!("{read} openid"), "");
+        check("mail.read mail.labels", &write, "");
+        check("mail.read", "https://mail.example/", "");
+        check("mail.labels", "https://mail.example/", &labels);
+        check("mail.write", &format!("{read} {labels}"), &write);
+        // Each provider separates what it granted in its own way.
+        check("mail.labels mail.write mail.read", &format!("openid,{read},,email"), &format!("{labels} {write}"));
+        // A wide scope is written out with all that it holds: nothing follows through another.
+        check("mail.head", &write, "https://a.example/mail.head");
+        check("mail.head", &read, "");
+        check("mail.read", &format!("{read}only"), &read);
+    }
+
+    #[test]
+    fn a_provider_without_oauth_has_its_scopes_as_they_are() {
+        let config = ProviderConfig { kind: Kind::Key, wider: Words(vec!["all>some".to_owned()]), ..config() };
+        let provider = Provider::new("acme", &config).unwrap();
+        assert_eq!(provider.missing(&["some", "other"], "all"), ["other"]);
     }
 }

@@ -253,14 +253,16 @@ async fn a_lost_account_pauses_every_area_that_names_it_and_its_owner_hears_once
         }
         let mine = || {
             let all = told().lock().unwrap().clone();
-            all.into_iter().filter(|said| said["api"] == api).collect::<Vec<_>>()
+            // The address alone may be that of the other database's provider, which has ended.
+            all.into_iter()
+                .filter(|said| said["api"] == api && said["what"]["account"]["id"] == json!(id))
+                .collect::<Vec<_>>()
         };
         stage.until("told", async || !mine().is_empty()).await;
         let passed = stage.w.clock.micros();
         stage.until("some time", async || stage.w.clock.micros() > passed + 60 * SECOND).await;
         assert_eq!(mine().len(), 1, "{}: {:?}", stage.w.t.label, mine());
-        let said = &mine()[0]["what"];
-        assert_eq!((&said["kind"], &said["account"]["id"]), (&json!("needs_reconnect"), &json!(id)));
+        assert_eq!(mine()[0]["what"]["kind"], "needs_reconnect");
         // Resumed without being linked again, it pauses again with the same reason.
         let changed = stage.engine.desk().resume(stage.w.user, one, None).await.unwrap();
         stage.engine.changed(&changed).await;
