@@ -234,6 +234,23 @@ impl Api<'_> {
         Ok(())
     }
 
+    /// The same, as soon as there is room, where that is within `patience`.
+    ///
+    /// # Errors
+    /// As [`spend`](Self::spend).
+    pub async fn spend_soon(&self, units: u32, mut now: DateTime<Utc>, patience: TimeDelta) -> Result<(), Fault> {
+        let waits = now + patience;
+        loop {
+            match self.spend(units, now) {
+                Err(Fault::Later { not_before: Some(at), .. }) if at <= waits => {
+                    tokio::time::sleep((at - now).to_std().unwrap_or_default()).await;
+                    now = at;
+                }
+                spent => return spent,
+            }
+        }
+    }
+
     /// How many calls of `each` units one [`spend`](Self::spend) can hold: what is sent together must not cost more.
     pub fn at_once(&self, each: u32) -> usize {
         let Some(limits) = self.usage.limits.get(&self.key()) else { return usize::MAX };
@@ -444,6 +461,21 @@ mod tests {
             }
         }
         assert!(now > at(1), "it was used up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_is_waited_for_where_it_is_near() {
+        let (usage, base) = (usage("60/1m", ""), base());
+        let api = api(&usage, &base, AccountId::new());
+        api.spend(10, at(0)).unwrap();
+        let began = Instant::now();
+        let patience = TimeDelta::seconds(3);
+        api.spend_soon(2, at(0), patience).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+        let began = Instant::now();
+        let far = api.spend_soon(5, at(2), patience).await;
+        assert!(matches!(far, Err(Fault::Later { not_before: Some(when), .. }) if when > at(5)), "{far:?}");
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use engine::{on, on_write};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::daemon::process::Binary;
+
 const LINK: &str =
     "INSERT INTO next_auth_accounts (id, type, provider, \"providerAccountId\", \"userId\", access_token,
     refresh_token, expires_at, scope) VALUES ($1, 'oauth', $2, 'ann', $3, 'access-1', 'refresh-1', $4, $5)";
@@ -138,7 +140,11 @@ impl Area {
 
     /// The binary with `args`, not started yet.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_area"));
+        self.command_of(Binary::Released, args)
+    }
+
+    fn command_of(&self, binary: Binary, args: &[&str]) -> Command {
+        let mut command = Command::new(binary.path_or_own());
         command.args(args).current_dir(self.folder()).env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         if let Some(url) = &self.database_url {
@@ -176,7 +182,9 @@ impl Area {
 
     /// The same on a port that others were told before.
     pub fn serve_on(&self, port: u16, env: &[(&str, &str)], args: &[&str]) -> Daemon {
-        let mut command = self.command(&["serve", "--listen", &format!("127.0.0.1:{port}")]);
+        let crashes = env.iter().any(|(name, _)| name.starts_with("AREA_CRASH"));
+        let binary = if crashes { Binary::CrashPoints } else { Binary::Released };
+        let mut command = self.command_of(binary, &["serve", "--listen", &format!("127.0.0.1:{port}")]);
         let mut child = command.envs(env.iter().copied()).args(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut daemon = Daemon { child, lines, url: String::new() };

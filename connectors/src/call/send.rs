@@ -1,6 +1,6 @@
 //! Sends calls with an account's token: spend, send, refresh once and repeat once, judge.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
 use engine::net::{Answer, Call, Http, Trust};
 use engine::port::{Api, Auth, OptionsCx, PollCx, ReactCx};
@@ -10,6 +10,11 @@ use serde::de::DeserializeOwned;
 use super::ask::{ApiSpec, Ask};
 use super::judge::{Reason, Refused, judge};
 
+/// How long a poll or a list of options waits for room in a share; a poll comes again by itself.
+const MOMENT: TimeDelta = TimeDelta::seconds(1);
+/// How long each call of a reaction waits: what its earlier calls spent would be spent in vain.
+const PATIENCE: TimeDelta = TimeDelta::seconds(10);
+
 /// Who calls: an account, now.
 #[derive(Clone, Copy)]
 pub struct Caller<'a> {
@@ -17,27 +22,29 @@ pub struct Caller<'a> {
     http: &'a Http,
     /// The instant of these calls.
     pub now: DateTime<Utc>,
+    /// How long each call waits for room in a share.
+    patience: TimeDelta,
 }
 
 impl<'a> Caller<'a> {
     /// For a poll.
     pub fn poll(cx: &PollCx<'a>) -> Result<Self, Fault> {
-        Self::new(cx.auth, cx.http, cx.now)
+        Self::new(cx.auth, cx.http, cx.now, MOMENT)
     }
 
     /// For a reaction.
     pub fn react(cx: &ReactCx<'a>) -> Result<Self, Fault> {
-        Self::new(cx.auth, cx.http, cx.now)
+        Self::new(cx.auth, cx.http, cx.now, PATIENCE)
     }
 
     /// For a list of options.
     pub fn options(cx: &OptionsCx<'a>) -> Result<Self, Fault> {
-        Self::new(cx.auth, cx.http, cx.now)
+        Self::new(cx.auth, cx.http, cx.now, MOMENT)
     }
 
-    fn new(auth: Option<&'a dyn Auth>, http: &'a Http, now: DateTime<Utc>) -> Result<Self, Fault> {
+    fn new(auth: Option<&'a dyn Auth>, http: &'a Http, now: DateTime<Utc>, patience: TimeDelta) -> Result<Self, Fault> {
         let auth = auth.ok_or_else(|| Fault::rejected("there is no account to call with"))?;
-        Ok(Self { auth, http, now })
+        Ok(Self { auth, http, now, patience })
     }
 
     /// Sends a call.
@@ -82,14 +89,14 @@ impl<'a> Caller<'a> {
         api: &Api<'_>,
         is_token: impl Fn(&Answer) -> bool,
     ) -> Result<Answer, Refused> {
-        api.spend(units, self.now).map_err(held)?;
+        api.spend_soon(units, self.now, self.patience).await.map_err(held)?;
         let token = self.auth.bearer().await?;
         let answer = self.bearing(request, &token).await?;
         if !is_token(&answer) {
             return Ok(answer);
         }
         let next = self.auth.refused(&token).await?;
-        api.spend(units, self.now).map_err(held)?;
+        api.spend_soon(units, self.now, self.patience).await.map_err(held)?;
         Ok(self.bearing(request, &next).await?)
     }
 

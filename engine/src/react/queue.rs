@@ -414,6 +414,7 @@ mod tests {
         gone.sort_unstable();
         assert_eq!(gone, [RunId(1), RunId(2)]);
         queue.ended(RunId(3));
+        assert_eq!(drain(&mut queue, 60), [0; 0]);
         assert!(queue.is_empty() && queue.users.is_empty() && queue.resting.is_empty() && queue.going.is_empty());
     }
 

@@ -23,18 +23,24 @@ pub enum Binary {
 }
 
 impl Binary {
-    /// Where it is. `.ci/test` builds both; without them the build of the tests stands in, which has the crash points too.
+    /// Where it is. `.ci/test` builds both; what is about the released one is skipped without it.
     pub fn path(self) -> PathBuf {
-        let name = match self {
+        if std::env::var_os(self.variable()).is_none() {
+            let name = self.variable();
+            engine::testkit::skip(&format!("{name} is not set: `.ci/test` builds the released binary and sets it"));
+        }
+        self.path_or_own()
+    }
+
+    /// The same, where the build of the tests, which has the crash points too, may stand in.
+    pub fn path_or_own(self) -> PathBuf {
+        std::env::var_os(self.variable()).map_or_else(|| env!("CARGO_BIN_EXE_area").into(), PathBuf::from)
+    }
+
+    fn variable(self) -> &'static str {
+        match self {
             Self::Released => "AREA_TEST_BIN",
             Self::CrashPoints => "AREA_TEST_BIN_CRASHPOINTS",
-        };
-        match std::env::var_os(name) {
-            Some(path) => path.into(),
-            None => {
-                engine::testkit::skip(&format!("{name} is not set: `.ci/test` builds the released binary and sets it"));
-                env!("CARGO_BIN_EXE_area").into()
-            }
         }
     }
 }
