@@ -368,9 +368,7 @@ fn next_instant(
 ) -> Option<Micros> {
     match feed.kind {
         FeedKind::Polled { cadence: Cadence::At(_), .. } => {
-            let next = crate::node::instant_of(engine, row, cursor.map(Value::to_string).as_deref(), now);
-            // Who joins or is edited meanwhile joins with the next poll, also where no instant is left.
-            next.or_else(|| engine.is_joining(row.id).then_some(now))
+            crate::node::instant_of(engine, row, cursor.map(Value::to_string).as_deref(), now)
         }
         _ => Some(next_due(crate::node::hash(row.id), row.every_us.unwrap_or(0).max(1), now)),
     }
