@@ -216,15 +216,22 @@ impl Api<'_> {
     /// Takes `units` from the account's share and from the app's.
     ///
     /// # Errors
-    /// `Later` while the provider's own pause lasts, or until the share has that much again. Nothing is taken then.
+    /// `Later` while the provider's own pause lasts, or until the share has that much again. What the account's share gave is spent
+    /// where the app's has nothing.
     pub fn spend(&self, units: u32, now: DateTime<Utc>) -> Result<(), Fault> {
+        self.take(units, now, &mut false)
+    }
+
+    /// `has_own`: the account's share gave its part already.
+    fn take(&self, units: u32, now: DateTime<Utc>, has_own: &mut bool) -> Result<(), Fault> {
         self.held(now)?;
         let Some(limits) = self.usage.limits.get(&self.key()) else { return Ok(()) };
         self.usage.time.pass(now);
         self.sweep(limits);
-        if let Some((allowance, limiter)) = &limits.account {
+        if let Some((allowance, limiter)) = limits.account.as_ref().filter(|_| !*has_own) {
             let cost = self.cost(units, *allowance);
             self.judge(limiter.check_key_n(&self.account, cost), *allowance, "this account's", now)?;
+            *has_own = true;
         }
         if let Some((allowance, limiter)) = &limits.app {
             self.judge(limiter.check_n(self.cost(units, *allowance)), *allowance, "this installation's", now)?;
@@ -239,9 +246,9 @@ impl Api<'_> {
     /// # Errors
     /// As [`spend`](Self::spend).
     pub async fn spend_soon(&self, units: u32, mut now: DateTime<Utc>, patience: TimeDelta) -> Result<(), Fault> {
-        let waits = now + patience;
+        let (waits, mut has_own) = (now + patience, false);
         loop {
-            match self.spend(units, now) {
+            match self.take(units, now, &mut has_own) {
                 Err(Fault::Later { not_before: Some(at), .. }) if at <= waits => {
                     tokio::time::sleep((at - now).to_std().unwrap_or_default()).await;
                     now = at;
@@ -476,6 +483,19 @@ mod tests {
         let far = api.spend_soon(5, at(2), patience).await;
         assert!(matches!(far, Err(Fault::Later { not_before: Some(when), .. }) if when > at(5)), "{far:?}");
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_waits_for_the_apps_share_takes_from_the_accounts_once() {
+        let (usage, base) = (usage("180/1m", "60/1m"), base());
+        let api = api(&usage, &base, AccountId::new());
+        api.spend(10, at(0)).unwrap();
+        let mut has_own = false;
+        for _ in 0..5 {
+            let fault = api.take(10, at(0), &mut has_own).unwrap_err();
+            assert!(fault.why().contains("this installation's"), "{fault:?}");
+        }
+        api.take(10, at(13), &mut has_own).unwrap();
     }
 
     #[test]
