@@ -42,15 +42,21 @@ pub fn sign_in(public: &Url) -> Option<(String, &'static str)> {
     Some((format!("{}/account#login=here", public.as_str().trim_end_matches('/')), "Sign in"))
 }
 
-/// Why a browser's request came to nothing; where nobody is signed in, with the way to it.
+/// Why something did not happen.
+pub fn told_why(title: &str, problem: &Problem) -> Response {
+    let mut words = problem.detail().chars();
+    let sentence = words.next().map(|first| first.to_uppercase().chain(words).collect::<String>()).unwrap_or_default();
+    Notice { title, says: vec![sentence + "."], ..Notice::default() }.answer(problem.kind().says().0)
+}
+
+/// Why a browser may not do what it asked for; where nobody is signed in, with the way to it.
 pub fn refused(public: &Url, problem: &Problem) -> Response {
     let (status, _, title) = problem.kind().says();
-    let mut notice = Notice { title, says: vec![problem.detail().to_owned()], ..Notice::default() };
-    if problem.kind() == Kind::Unauthorized {
-        notice.says = vec!["Sign in, and load this page again.".to_owned()];
-        notice.link = sign_in(public);
+    if problem.kind() != Kind::Unauthorized {
+        return told_why(title, problem);
     }
-    notice.answer(status)
+    let says = vec!["Sign in, and load this page again.".to_owned()];
+    Notice { title, says, link: sign_in(public), button: None }.answer(status)
 }
 
 /// Whether a browser asks, which shows pages.

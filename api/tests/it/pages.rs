@@ -54,6 +54,13 @@ impl World {
         assert!(!self.browser.at().await.contains(token) || name == "connect", "the token is gone from the address");
     }
 
+    /// Fills the form in.
+    async fn signs_in(&self, email: &str) {
+        self.browser.types("email", email).await;
+        self.browser.types("password", PASSWORD).await;
+        self.browser.presses().await;
+    }
+
     /// Whom the daemon takes the browser for.
     async fn is(&self, who: &str) {
         self.browser.open(&format!("{}/v1/auth/me", self.daemon.url)).await;
@@ -77,9 +84,7 @@ async fn what_mails_and_the_first_start_lead_to_asks_for_what_it_needs_and_does_
     w.follows("first", &code).await;
     b.shows("Become the first SUPER-ADMIN.").await;
     assert_eq!(b.style("max-width").await, "960px", "the page has its style");
-    b.types("email", ROOT).await;
-    b.types("password", PASSWORD).await;
-    b.presses().await;
+    w.signs_in(ROOT).await;
     b.shows("Done. Sign in.").await;
 
     w.ann().await;
@@ -131,9 +136,7 @@ async fn an_account_is_linked_by_a_mailed_link_and_by_a_confirmation_that_goes_b
     b.shows("Link this account again").await;
     b.presses().await;
     b.shows("Sign in first.").await;
-    b.types("email", ANN).await;
-    b.types("password", PASSWORD).await;
-    b.presses().await;
+    w.signs_in(ANN).await;
     b.shows("Linked: oidc").await;
     assert_eq!(b.style("max-width").await, "960px", "the page has its style");
 
@@ -149,9 +152,7 @@ async fn an_account_is_linked_by_a_mailed_link_and_by_a_confirmation_that_goes_b
     b.shows("Sign in, and load this page again.").await;
     b.follows().await;
     b.shows("Sign in.").await;
-    b.types("email", ANN).await;
-    b.types("password", PASSWORD).await;
-    b.presses().await;
+    w.signs_in(ANN).await;
     b.shows("You are signed in").await;
     b.closes().await;
     b.loads_again().await;

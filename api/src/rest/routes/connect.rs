@@ -302,13 +302,7 @@ pub fn told_why(title: &str, problem: Problem, return_to: Option<&str>, wants_pa
     if let Some(to) = return_to.and_then(|to| Url::parse(to).ok()) {
         return returned(to, &[("error", problem.detail())]);
     }
-    let says = vec![format!("{}.", sentence(problem.detail()))];
-    Notice { title, says, ..Notice::default() }.answer(problem.kind().says().0)
-}
-
-fn sentence(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    page::told_why(title, &problem)
 }
 
 fn returned(mut to: Url, says: &[(&str, &str)]) -> Response {
