@@ -12,7 +12,6 @@ mod bare;
 mod daemon;
 mod flood;
 #[path = "../../tests/it/peers/gmail.rs"]
-#[allow(dead_code, reason = "the tests look at what was spent")]
 mod gmail;
 mod hooks;
 mod idle;

@@ -29,7 +29,10 @@ struct Append {
     #[schemars(extend("x-options" = "sheet"), example = &"Invoices")]
     sheet: String,
     /// The values, by the headers in the sheet's first row, whatever their case.
-    #[schemars(with = "std::collections::BTreeMap<String, Cell>", extend("minProperties" = 1), example = json!({"Subject": "{{ event.subject }}"}))]
+    #[schemars(
+        extend("minProperties" = 1, "additionalProperties" = {"type": ["string", "number", "boolean", "null"]}),
+        example = json!({"Subject": "{{ event.subject }}"})
+    )]
     row: Map<String, Value>,
     /// Whether a column is added for a header that is not there.
     #[serde(default)]
@@ -37,18 +40,6 @@ struct Append {
     /// Whether values are read as if somebody typed them: dates, formulas. Texts of others may then become formulas.
     #[serde(default)]
     typed: bool,
-}
-
-/// One value.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-#[allow(dead_code, reason = "only its schema is used")]
-enum Cell {
-    Text(String),
-    Number(f64),
-    Truth(bool),
-    Empty(()),
 }
 
 /// What was done.

@@ -47,9 +47,8 @@ pub struct Attach {
     #[schemars(example = "application/pdf")]
     kind: Option<String>,
     /// As events list it; not looked at.
-    #[serde(default)]
-    #[allow(dead_code, reason = "an event's attachment is taken as it is")]
-    size: Option<u64>,
+    #[serde(default, rename = "size")]
+    _size: Option<u64>,
 }
 
 /// All the files.
