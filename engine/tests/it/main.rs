@@ -7,4 +7,5 @@ mod nodes;
 mod path;
 mod scripted;
 mod simulation;
+mod stage;
 mod vault;
