@@ -55,9 +55,13 @@ mod tests {
 
     /// The migrations that are out there, with the beginning of the SHA-256 of their text: a database that has them would refuse a
     /// program with others. What comes later is a migration of its own.
-    const OUT: [(&str, &str, &str); 2] = [
+    const OUT: [(&str, &str, &str); 6] = [
         ("0001_people", "4de72ac470c88078", "52b5dc93f31dfc4e"),
         ("0002_engine", "63fe36ae90fd8c7c", "e07b3c6a5892cad5"),
+        ("0003_vault", "0979a0f996b6d6ab", "9be1fec8b7a7ee66"),
+        ("0004_identity", "5fadbdb78d6cb1e5", "d0c51198d3eee5be"),
+        ("0005_letters", "49c00e7baf6704e1", "43676eb2f443a356"),
+        ("0006_pauses", "05b4638af64e62d1", "70768414580e8803"),
     ];
 
     #[test]
