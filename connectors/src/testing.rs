@@ -49,7 +49,7 @@ impl Source {
         let FeedKind::Polled { poll, .. } = self.spec.feed.kind else { panic!("a polled feed") };
         self.now += TimeDelta::minutes(1);
         let (params, cursor, http, now) = (&self.params, self.cursor.as_ref(), &self.http, self.now);
-        let page = poll(PollCx { params, cursor, since: None, auth: None, http, now }).await?;
+        let page = poll(PollCx { params, cursor, since: None, auth: None, http, now, wants: None }).await?;
         if let Some(cursor) = &page.cursor {
             self.cursor = Some(cursor.clone());
         }
@@ -94,7 +94,7 @@ impl Account {
     }
 
     pub fn poll<'a>(&'a self, http: &'a Http, params: &'a Value, cursor: Option<&'a Value>) -> PollCx<'a> {
-        PollCx { params, cursor, since: None, auth: Some(self), http, now: now() }
+        PollCx { params, cursor, since: None, auth: Some(self), http, now: now(), wants: None }
     }
 
     pub fn options<'a>(&'a self, http: &'a Http, q: &'a str) -> OptionsCx<'a> {

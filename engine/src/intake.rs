@@ -16,7 +16,6 @@ use crate::react::detail::Detail;
 use crate::react::queue::Head;
 use crate::store::areas::AreaState;
 use crate::store::work::RunRow;
-use crate::template::Scope;
 
 /// An event that is decided.
 #[derive(Clone, Copy, Debug)]
@@ -160,12 +159,10 @@ fn one(
     if watcher.state == AreaState::Paused {
         return birth.dropped("paused by its user");
     }
-    if let Some(when) = &plan.when {
-        let now = crate::clock::from_micros(scene.now);
-        let scope = Scope::new(arrival.body, &plan.id.to_string(), &plan.name, now);
-        if !when.judge(&scope).is_ok_and(|judged| judged.holds) {
-            return;
-        }
+    if let Some(when) = &plan.when
+        && !when.judge(&plan.scope(arrival.body, scene.now)).is_ok_and(|judged| judged.holds)
+    {
+        return;
     }
     birth.by_policy(open);
 }

@@ -84,6 +84,11 @@ pub struct Watchers {
 }
 
 impl Watchers {
+    /// Whether somebody uses what the action calls large. Who is paused by its user fires for nothing that comes.
+    pub fn wants_large(&self) -> bool {
+        self.all.iter().any(|w| w.plan.wants_large && w.state != AreaState::Paused)
+    }
+
     /// Whether one decision must be committed before the next begins: a policy remembers what came before, or an AREA catches up
     /// or will.
     fn take_turns(&self) -> bool {

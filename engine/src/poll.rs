@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -17,7 +18,7 @@ use crate::native::Happening;
 use crate::node::{Engine, lock};
 use crate::on;
 use crate::plans::{Watcher, Watchers};
-use crate::port::{Auth, Cadence, FeedKind, FeedSpec, Item, Page, PollCx};
+use crate::port::{Auth, Boxed, Cadence, FeedKind, FeedSpec, Item, Page, PollCx, Wants};
 use crate::schedule::phase::next_due;
 use crate::store::work::{self, SourceRow};
 
@@ -125,7 +126,7 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     let mut baseline = cursor.is_none();
     let mut has_page = false;
     for _ in 0..engine.limits.pages_per_poll {
-        let page = match ask(engine, row, feed, &params, cursor.as_ref(), since, at).await {
+        let (page, spare) = match ask(engine, row, feed, &params, cursor.as_ref(), since, at).await {
             Err(Fault::Resync { why }) if since.is_none() => {
                 tracing::warn!(source = %row.id, why, "the cursor is no longer valid; searching from the last item");
                 since = Some(searched_from(engine, row.id, at).await?);
@@ -140,7 +141,7 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
             other => other?,
         };
         has_page = true;
-        let page = Taken { last: !page.more, baseline, queues: false, page };
+        let page = Taken { last: !page.more, baseline, queues: false, spare, page };
         went.items += page.page.items.len();
         went.answer.clone_from(&page.page.answer);
         let (more, gap) = (page.page.more, page.page.gap.clone());
@@ -172,6 +173,24 @@ fn joining(watchers: &Watchers) -> HashMap<AreaNo, i64> {
     watchers.all.iter().filter(|w| w.joined_at.is_none()).map(|w| (w.plan.no, w.version)).collect()
 }
 
+/// What a feed is told of the AREAs that watch its source, and whether it was told to spare itself something.
+struct Wanting<'a> {
+    engine: &'a Engine,
+    source: SourceId,
+    spared: AtomicBool,
+}
+
+impl Wants for Wanting<'_> {
+    fn large(&self) -> Boxed<'_, bool> {
+        Box::pin(async {
+            let wanted = self.engine.plans.watchers(self.source).await.map_or(true, |all| all.wants_large());
+            self.spared.fetch_or(!wanted, Ordering::Relaxed);
+            wanted
+        })
+    }
+}
+
+/// A page, and whether it lacks what nobody uses.
 async fn ask(
     engine: &Engine,
     row: &SourceRow,
@@ -180,7 +199,7 @@ async fn ask(
     cursor: Option<&Value>,
     since: Option<DateTime<Utc>>,
     at: Micros,
-) -> Result<Page, Fault> {
+) -> Result<(Page, bool), Fault> {
     let FeedKind::Polled { poll, .. } = feed.kind else {
         return Err(Fault::rejected("this feed is not polled"));
     };
@@ -188,13 +207,14 @@ async fn ask(
     let provider = engine.feed(&row.service, &row.feed).and_then(|(_, service, _)| service.provider);
     let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account, provider));
     let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
-    let cx = PollCx { params, cursor, since, auth, http: &engine.http, now };
+    let wants = Wanting { engine, source: row.id, spared: AtomicBool::new(false) };
+    let cx = PollCx { params, cursor, since, auth, http: &engine.http, now, wants: Some(&wants) };
     let limit = engine.limits.poll_timeout;
     crate::crash::point("poll.before_call");
     let answer = tokio::time::timeout(limit, poll(cx)).await;
     crate::crash::point("poll.after_call");
     match answer {
-        Ok(page) => page,
+        Ok(page) => Ok((page?, wants.spared.into_inner())),
         Err(_) => Err(Fault::later(format!("no answer within {} s", limit.as_secs()))),
     }
 }
@@ -208,6 +228,8 @@ struct Taken {
     baseline: bool,
     /// Older events of the source wait for their decision, and these wait behind them.
     queues: bool,
+    /// Its items lack what nobody used when they were read.
+    spare: bool,
 }
 
 /// Decides a page and commits it; again, where something changed meanwhile. What was there before anybody watched is recorded too,
@@ -230,6 +252,10 @@ async fn settle(
     for _ in 0..DECIDE_AGAIN {
         let proof = engine.decides(row.part).ok_or(Stopped::Refused(Refused::Lost))?;
         let (watchers, turn) = engine.plans.decided_by(row.id, Some(proof)).await?;
+        if taken.spare && watchers.wants_large() {
+            // Somebody wants now what nobody wanted when it was read: it is read again.
+            return Err(Stopped::Refused(Refused::Stale(Vec::new())));
+        }
         let (unit, births) = decide(engine, row, proof, &watchers, &items, &taken, joining)?;
         let crowded = unit.events.iter().any(|event| event.undecided.is_some());
         match engine.ledger.commit(unit).await {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::area::plan::{Plan, Step};
-use crate::clock::{Clock, Micros, from_micros};
+use crate::clock::{Clock, Micros};
 use crate::fault::Fault;
 use crate::history;
 use crate::ids::{EventId, UserId, born_at};
@@ -84,7 +84,7 @@ pub async fn dry_run(plan: &Plan, vault: &Vault, http: &Http, clock: &Clock, lim
     let now = clock.now();
     let auth = plan.account.map(|account| vault.auth(plan.user, account, plan.service.provider));
     let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
-    let cx = PollCx { params: &watch.params, cursor: None, since: None, auth, http, now };
+    let cx = PollCx { params: &watch.params, cursor: None, since: None, auth, http, now, wants: None };
     let page = match tokio::time::timeout(limits.poll_timeout, poll(cx)).await {
         Ok(page) => page?,
         Err(_) => return Err(Fault::later(format!("no answer within {} s", limits.poll_timeout.as_secs()))),
@@ -103,7 +103,7 @@ pub fn on_sample(plan: &Plan, clock: &Clock, limits: &Limits) -> Rehearsed {
 fn rehearse(plan: &Plan, key: &str, event: &Value, now: Micros, limits: &Limits) -> Rehearsed {
     let judged = judge(plan, event, now);
     let fires = judged.why.is_none();
-    let scope = scope(plan, event, now);
+    let scope = plan.scope(event, now);
     let steps =
         if fires { plan.steps.iter().map(|step| rehearse_step(step, &scope, limits)).collect() } else { vec![] };
     Rehearsed { key: key.to_owned(), event: event.clone(), fires, why: judged.why, values: judged.values, steps }
@@ -121,10 +121,6 @@ fn rehearse_step(step: &Step, scope: &Scope, limits: &Limits) -> RehearsedStep {
     }
 }
 
-fn scope(plan: &Plan, event: &Value, at: Micros) -> Scope {
-    Scope::new(event, &plan.id.to_string(), &plan.name, from_micros(at))
-}
-
 /// Selection and condition.
 struct Judged {
     why: Option<String>,
@@ -136,7 +132,7 @@ fn judge(plan: &Plan, event: &Value, at: Micros) -> Judged {
         return Judged { why: Some(why), values: vec![] };
     }
     let Some(when) = &plan.when else { return Judged { why: None, values: vec![] } };
-    match when.judge(&scope(plan, event, at)) {
+    match when.judge(&plan.scope(event, at)) {
         Ok(judged) if judged.holds => Judged { why: None, values: judged.values },
         Ok(judged) => Judged { why: Some(format!("`{}` does not hold", when.source())), values: judged.values },
         Err(why) => Judged { why: Some(format!("`{}` cannot be judged: {why}", when.source())), values: vec![] },
@@ -208,7 +204,7 @@ pub async fn backtest(
         found.would_fire += usize::from(fires);
         found.fired += usize::from(fired);
         if fires != fired {
-            let scope = scope(plan, &body, at);
+            let scope = plan.scope(&body, at);
             let steps = if fires {
                 plan.steps.iter().map(|s| rehearse_step(s, &scope, &engine.limits)).collect()
             } else {

@@ -15,7 +15,6 @@ use crate::node::{Engine, Gap, Standing};
 use crate::on;
 use crate::port::Verdict;
 use crate::store::areas::{self, AreaRow, AreaState};
-use crate::template::Scope;
 
 const REVISION_THEN: &str =
     "SELECT COALESCE(MAX(revision), 1) FROM area_revisions WHERE area_no = $1 AND created_at <= $2";
@@ -190,8 +189,7 @@ fn judged(plan: &Plan, event: &EventView, body: &Value, at: Micros) -> Explained
     let Some(when) = &plan.when else {
         return explained(event, "filtered", "the AREA was not active when the event was decided");
     };
-    let scope = Scope::new(body, &plan.id.to_string(), &plan.name, from_micros(at));
-    match when.judge(&scope) {
+    match when.judge(&plan.scope(body, at)) {
         Ok(judged) if judged.holds => {
             explained(event, "filtered", "the AREA was not active when the event was decided")
         }

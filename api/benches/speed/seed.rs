@@ -109,7 +109,7 @@ async fn cursor(db: &Db, http: &Http, clock: &Clock, source: SourceId) -> Option
     let feed = service.actions.iter().find(|action| action.feed.name == row.feed).unwrap().feed;
     let FeedKind::Polled { poll, .. } = feed.kind else { return None };
     let params = serde_json::from_str(&row.params).unwrap();
-    let cx = PollCx { params: &params, cursor: None, since: None, auth: None, http, now: clock.now() };
+    let cx = PollCx { params: &params, cursor: None, since: None, auth: None, http, now: clock.now(), wants: None };
     poll(cx).await.unwrap().cursor.map(|cursor| cursor.to_string())
 }
 

@@ -57,6 +57,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
         cost: "11 units; 5 more where the label is made",
         tried: TRIED_EMULATOR,
         gives: Some(params::<Output>),
+        large: &[],
     },
     guarantee: Guarantee::Idempotent,
     check: |data| {

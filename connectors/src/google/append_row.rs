@@ -66,7 +66,12 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     sample_output: r#"{"spreadsheet": "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs", "range": "Invoices!A12:C12", "number": 12,
         "link": "https://docs.google.com/spreadsheets/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs"}"#,
     scopes: &["spreadsheets"],
-    about: About { cost: "2 calls; 1 more where headers are added", tried: TRIED_FAKE, gives: Some(params::<Output>) },
+    about: About {
+        cost: "2 calls; 1 more where headers are added",
+        tried: TRIED_FAKE,
+        gives: Some(params::<Output>),
+        large: &[],
+    },
     guarantee: Guarantee::AtLeastOnce,
     check,
     react: |cx| Box::pin(react(cx)),

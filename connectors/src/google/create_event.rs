@@ -126,7 +126,12 @@ pub static SPEC: ReactionSpec = ReactionSpec {
         "link": "https://www.google.com/calendar/event?eid=YXJlYTdm", "start": "2026-11-06T09:00:00Z",
         "end": "2026-11-06T09:45:00Z", "repeated": false}"#,
     scopes: &["calendar.events"],
-    about: About { cost: "1 call; 1 more where it is repeated", tried: TRIED_EMULATOR, gives: Some(params::<Output>) },
+    about: About {
+        cost: "1 call; 1 more where it is repeated",
+        tried: TRIED_EMULATOR,
+        gives: Some(params::<Output>),
+        large: &[],
+    },
     guarantee: Guarantee::Idempotent,
     check,
     react: |cx| Box::pin(react(cx)),

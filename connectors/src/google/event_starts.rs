@@ -64,6 +64,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         cost: "1 call a poll; 1 more for each 250 events within those minutes",
         tried: TRIED_FAKE,
         gives: Some(params::<Happening>),
+        large: &[],
     },
     feed: &FEED,
     feed_params: |data| match Filter::deserialize(data) {

@@ -60,12 +60,9 @@ pub struct Mail {
     pub reply_to: String,
     /// The first words of it.
     pub snippet: String,
-    /// Its text; made of the HTML where the mail has no other.
-    pub text: String,
-    /// Its HTML; null where it is plain text.
-    pub html: Option<String>,
-    /// Whether text or HTML are longer than an event holds, and were cut.
-    pub truncated: bool,
+    /// Left out where no AREA of the mailbox used any of it when the mail was read.
+    #[serde(flatten)]
+    pub content: Option<Content>,
     /// The names of its labels, as of the moment when it was read.
     pub labels: Vec<String>,
     /// Their ids.
@@ -84,6 +81,21 @@ pub struct Mail {
     pub received_at_local: String,
     /// When it was sent, by its sender's clock and zone; null where the mail does not say.
     pub sent_at: Option<String>,
+}
+
+/// The fields of a mail that are large.
+pub const LARGE: &[&str] = &["text", "html", "truncated"];
+
+/// What is written in a mail.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Content {
+    /// Its text; made of the HTML where the mail has no other. `text`, `html` and `truncated` are there where an AREA of the mailbox
+    /// used one of them when the mail was read.
+    pub text: String,
+    /// Its HTML; null where it is plain text.
+    pub html: Option<String>,
+    /// Whether text or HTML are longer than an event holds, and were cut.
+    pub truncated: bool,
 }
 
 /// A file that came with a mail.
@@ -162,8 +174,8 @@ impl Sent {
         self.payload.files().into_iter().take(ATTACHMENTS).map(attachment).collect()
     }
 
-    /// The event.
-    pub fn event(self, labels: &[Label], zone: &str) -> Mail {
+    /// The event; `whole`: with what is written in it.
+    pub fn event(self, labels: &[Label], zone: &str, whole: bool) -> Mail {
         let block = self.payload.block();
         // Where there is no header, there is no mail to the parser.
         let headers = MessageParser::default().parse_headers(block.as_bytes());
@@ -174,9 +186,6 @@ impl Sent {
             people(headers.and_then(Message::cc)),
         );
         let sender = from.first().cloned().unwrap_or_default();
-        let mut bodies = Bodies::default();
-        bodies.walk(&self.payload, 0);
-        let (text, html, truncated) = bodies.read();
         let attachments = self.attachments();
         let name = |id: &String| labels.iter().find(|l| l.id == *id).map_or_else(|| id.clone(), |l| l.name.clone());
         let (received_at, received_at_local) = times(self.at().unwrap_or_default(), zone, SecondsFormat::Secs);
@@ -198,9 +207,7 @@ impl Sent {
             cc: shown(&cc),
             cc_addresses: cc.into_iter().map(|one| one.address).collect(),
             snippet: crate::html::text(&self.snippet),
-            text,
-            html,
-            truncated,
+            content: whole.then(|| Bodies::of(&self.payload).read()),
             labels: self.label_ids.iter().map(name).collect(),
             unread: self.label_ids.iter().any(|id| id == "UNREAD"),
             has_attachment: !attachments.is_empty(),
@@ -293,6 +300,12 @@ struct Bodies {
 }
 
 impl Bodies {
+    fn of(mail: &Part) -> Self {
+        let mut bodies = Self::default();
+        bodies.walk(mail, 0);
+        bodies
+    }
+
     fn walk(&mut self, part: &Part, depth: usize) {
         if part.is_file() && depth > 0 || depth > DEPTH {
             return;
@@ -307,15 +320,14 @@ impl Bodies {
         self.apart |= part.body.attachment_id.is_some() && part.body.data.is_none();
     }
 
-    /// Text, HTML, and whether anything of them is missing.
-    fn read(self) -> (String, Option<String>, bool) {
+    fn read(self) -> Content {
         let (html, mut text) = (self.htmls.join("\n"), self.texts.join("\n"));
         if text.trim().is_empty() && !html.is_empty() {
             text = crate::html::text(&html);
         }
         let (text, cut_text) = cut(text, TEXT);
         let (html, cut_html) = cut(html, HTML);
-        (text, (!html.is_empty()).then_some(html), cut_text || cut_html || self.apart)
+        Content { text, html: (!html.is_empty()).then_some(html), truncated: cut_text || cut_html || self.apart }
     }
 }
 

@@ -4,6 +4,8 @@
 //! a batch a page. So a backlog comes in order, goes on where the quota stopped it, and nothing is listed twice. After a
 //! resync the new history id is fetched before the mailbox is searched: what comes in between is found by both, and has one key.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
 use engine::net::Answer;
@@ -34,6 +36,15 @@ const SEARCH: usize = 1000;
 const READ: usize = 25;
 /// Mails that a first poll reads.
 const BASELINE: usize = 25;
+/// What is asked of each part of a mail whose text nobody uses.
+const PART: &str = "partId,mimeType,filename,headers,body(attachmentId,size)";
+/// Parts within parts of which the bytes are left out; what lies deeper comes whole.
+const NESTED: usize = 5;
+/// A mail but for the bytes of its parts, in the language of `fields` (developers.google.com/workspace/gmail/api/guides/performance).
+static LEAN: LazyLock<String> = LazyLock::new(|| {
+    let parts = (0..NESTED).fold("parts".to_owned(), |inner, _| format!("parts({PART},{inner})"));
+    format!("id,threadId,labelIds,snippet,internalDate,sizeEstimate,payload({PART},{parts})")
+});
 /// How late a mail may come to be found by a search.
 const LAG: TimeDelta = TimeDelta::hours(1);
 
@@ -73,7 +84,7 @@ pub async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         Some(cursor) => Listed { cursor, gap: None },
     };
     let has_listed = known.as_ref().is_none_or(|cursor| cursor.left.is_empty());
-    let read = match box_.read(&found.cursor.left, zone).await {
+    let read = match box_.read(&found.cursor.left, zone, &cx).await {
         // What was listed is kept: the next poll spends on reading alone, and so gets on.
         Err(Refused { reason: Reason::Busy(_), fault }) if has_listed => Read::put_off(&fault),
         read => read?,
@@ -274,14 +285,16 @@ impl Mailbox<'_> {
 
     /// Reads mails from the front of `left`, with the names of their labels: the share has room for both, or for none. Who is gone
     /// meanwhile is passed over.
-    async fn read(&self, left: &[String], zone: &str) -> Result<Read, Refused> {
+    async fn read(&self, left: &[String], zone: &str, cx: &PollCx<'_>) -> Result<Read, Refused> {
         if left.is_empty() {
             return Ok(Read { items: Vec::new(), done: 0, held: None });
         }
         let at_once = self.caller.api(&GMAIL)?.at_once(GET.units).saturating_sub(1).clamp(1, READ);
         let some = &left[..left.len().min(at_once)];
+        let whole = cx.wants_large().await;
+        let get = GET.ask().query("format", "full").maybe("fields", (!whole).then_some(LEAN.as_str()));
         let mut asks = vec![labels::LIST.ask()];
-        asks.extend(some.iter().map(|id| GET.ask().at("id", id).query("format", "full")));
+        asks.extend(some.iter().map(|id| get.clone().at("id", id)));
         // A batch that is refused as a whole is no word on each of its parts.
         let alone = async |ask: &Ask, answer: Result<Answer, Refused>| match answer {
             Err(refused) if refused.reason == Reason::Missing => self.caller.send(ask).await,
@@ -308,7 +321,7 @@ impl Mailbox<'_> {
         mails.retain(|mail| !mail.label_ids.iter().any(|label| label == "DRAFT" || label == "CHAT"));
         let item = |mail: Sent| {
             let (key, at) = (mail.id.clone(), mail.at());
-            Item { key, at, body: json!(mail.event(&names, zone)) }
+            Item { key, at, body: json!(mail.event(&names, zone, whole)) }
         };
         Ok(Read { items: mails.into_iter().map(item).collect(), done, held })
     }

@@ -51,7 +51,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     sample_params: r#"{"calendar": "primary", "search": "review"}"#,
     sample_event: SAMPLE,
     scopes: &["calendar.events.readonly"],
-    about: About { cost: "1 call a poll", tried: TRIED_FAKE, gives: Some(params::<Happening>) },
+    about: About { cost: "1 call a poll", tried: TRIED_FAKE, gives: Some(params::<Happening>), large: &[] },
     feed: &FEED,
     feed_params: |data| json!({ "calendar": Filter::deserialize(data).map_or_else(|_| primary(), |it| it.calendar) }),
     select: |data, event, _| {

@@ -152,6 +152,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         cost: "100 units a poll; 5 more for each folder with new files",
         tried: TRIED_FAKE,
         gives: Some(params::<Event>),
+        large: &[],
     },
     feed: &FEED,
     feed_params: |data| json!({ "zone": Filter::deserialize(data).map_or_else(|_| utc(), |filter| filter.zone) }),

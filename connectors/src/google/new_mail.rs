@@ -68,6 +68,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         cost: "2 units a poll for all AREAs of a mailbox (5 for a query that only Gmail can judge), 20 for each new mail",
         tried: TRIED_EMULATOR,
         gives: Some(params::<mail::Mail>),
+        large: mail::LARGE,
     },
     feed: &FEED,
     feed_params: |data| {

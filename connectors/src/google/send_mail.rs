@@ -138,6 +138,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
         cost: "110 units; 20 more for each mail sent since the run began, and for each file of a mail",
         tried: TRIED_EMULATOR,
         gives: Some(params::<Output>),
+        large: &[],
     },
     guarantee: Guarantee::Checked,
     check,

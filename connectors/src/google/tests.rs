@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
-use engine::port::{FeedKind, Page, PollCx, Verdict};
+use engine::port::{Boxed, FeedKind, Page, PollCx, Verdict, Wants};
 use mail_parser::{MessageParser, MimeHeaders};
 use serde_json::{Value, json};
 use wiremock::matchers::{any, method, path, path_regex, query_param};
@@ -31,7 +31,7 @@ fn headers(pairs: &[(&str, &str)]) -> Value {
 
 fn event(payload: Value) -> Value {
     let sent: Sent = serde_json::from_value(sent("m1", payload)).unwrap();
-    json!(sent.event(&[], "Asia/Kathmandu"))
+    json!(sent.event(&[], "Asia/Kathmandu", true))
 }
 
 fn plain(data: &[u8], content_type: &str) -> Value {
@@ -67,7 +67,7 @@ fn headers_are_read_whoever_encoded_them() {
 #[test]
 fn a_mail_without_anything_is_an_event_and_one_that_breaks_the_rules_too() {
     let empty: Sent = serde_json::from_value(json!({"id": "m1"})).unwrap();
-    let event_of_empty = json!(empty.event(&[], "UTC"));
+    let event_of_empty = json!(empty.event(&[], "UTC", true));
     let fields = |event: &Value| event.as_object().unwrap().len();
     let sample: Value = serde_json::from_str(new_mail::SPEC.sample_event).unwrap();
     assert_eq!(fields(&event_of_empty), fields(&sample));
@@ -121,6 +121,82 @@ fn text_html_and_files_are_told_apart() {
     let deep =
         (0..60).fold(plain(b"x", "text/plain"), |inner, _| json!({"mimeType": "multipart/mixed", "parts": [inner]}));
     assert_eq!(event(deep)["text"], "");
+}
+
+/// Nobody uses what is large.
+struct Spared;
+
+impl Wants for Spared {
+    fn large(&self) -> Boxed<'_, bool> {
+        Box::pin(async { false })
+    }
+}
+
+#[tokio::test]
+async fn a_mail_whose_text_nobody_uses_is_read_without_it_and_its_files_are_known() {
+    // What Gmail leaves of a mail for the mask that it is asked with.
+    fn masked(mask: &str, value: &Value) -> Value {
+        let mut left = serde_json::Map::new();
+        let (mut depth, mut start) = (0, 0);
+        for (i, c) in mask.char_indices().chain([(mask.len(), ',')]) {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            if c != ',' || depth > 0 {
+                continue;
+            }
+            let (name, inner) = mask[start..i].split_once('(').unwrap_or((&mask[start..i], ""));
+            start = i + 1;
+            let Some(found) = value.get(name) else { continue };
+            let inner = inner.strip_suffix(')').unwrap_or_default();
+            let kept = match (inner, found) {
+                ("", found) => found.clone(),
+                (inner, Value::Array(list)) => list.iter().map(|one| masked(inner, one)).collect(),
+                (inner, found) => masked(inner, found),
+            };
+            left.insert(name.to_owned(), kept);
+        }
+        Value::Object(left)
+    }
+    let html = json!({"mimeType": "text/html", "body": {"data": URL_SAFE.encode("<p>Hi"), "size": 5}});
+    let text = plain(b"Hi", "text/plain");
+    let either = json!({"mimeType": "multipart/alternative", "parts": [text, html]});
+    let file = json!({"mimeType": "image/png", "partId": "1.2", "body": {"attachmentId": "a", "size": 3}});
+    let inline =
+        json!({"mimeType": "application/ics", "partId": "1.3", "filename": "a.ics", "body": {"data": "eA", "size": 1}});
+    let all = json!({"mimeType": "multipart/mixed", "headers": headers(&[("Subject", "S")]), "parts": [either, file, inline]});
+    let server = MockServer::start().await;
+    let mail = sent("m1", all);
+    let get = move |request: &Request| {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let url = body
+            .lines()
+            .find_map(|line| line.strip_prefix("GET ").filter(|line| line.contains("messages/m1")))
+            .unwrap();
+        let url = url::Url::parse(&format!("http://x{}", url.split(' ').next().unwrap())).unwrap();
+        let mask = url.query_pairs().find(|(name, _)| name == "fields").map(|(_, mask)| mask.into_owned());
+        let mail = mask.map_or_else(|| mail.clone(), |mask| masked(&mask, &mail));
+        let part = |n: usize, body: &Value| {
+            format!(
+                "--b\r\nContent-Type: application/http\r\nContent-ID: <response-item-{n}>\r\n\r\nHTTP/1.1 200 X\r\n\r\n{body}\r\n"
+            )
+        };
+        let body = part(0, &json!({})) + &part(1, &mail) + "--b--\r\n";
+        ResponseTemplate::new(200).set_body_raw(body, "multipart/mixed; boundary=b")
+    };
+    Mock::given(path("/batch/gmail/v1")).respond_with(get).mount(&server).await;
+    let (account, http, params) = (Account::at(&server.uri()), http(), json!({"zone": "UTC"}));
+    let cursor = json!({"history": "1", "left": ["m1"]});
+    let cx = account.poll(&http, &params, Some(&cursor));
+    let FeedKind::Polled { poll, .. } = new_mail::SPEC.feed.kind else { panic!("polled") };
+    let mut whole = poll(cx).await.unwrap().items.remove(0).body;
+    let spared = poll(PollCx { wants: Some(&Spared), ..cx }).await.unwrap().items.remove(0).body;
+    let fields = whole.as_object_mut().unwrap();
+    let large: Vec<Value> = ["text", "html", "truncated"].iter().filter_map(|name| fields.remove(*name)).collect();
+    assert_eq!(large, [json!("Hi"), json!("<p>Hi"), json!(false)]);
+    assert_eq!((&spared, &spared["attachments"][1]["name"]), (&whole, &json!("a.ics")));
+    let requests = server.received_requests().await.unwrap();
+    let answers =
+        [&requests[0], &requests[1]].map(|request| String::from_utf8_lossy(&request.body).contains("fields="));
+    assert_eq!(answers, [false, true]);
 }
 
 #[test]

@@ -110,6 +110,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
         cost: "2 to 4 calls for up to 100 tracks; with `no_duplicates` 1 more for each 50 entries of the playlist",
         tried: TRIED,
         gives: Some(params::<Output>),
+        large: &[],
     },
     guarantee: Guarantee::Checked,
     check,

@@ -76,6 +76,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         cost: "1 call a poll; 1 more for each 45 tracks that are new",
         tried: TRIED,
         gives: Some(params::<Event>),
+        large: &[],
     },
     feed: &FEED,
     feed_params: |data| json!({ "zone": data.get("zone").unwrap_or(&json!("UTC")) }),

@@ -51,7 +51,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     sample_params: r#"{"items": ["spotify:track:4iV5W9uYEdYUVa79Axb7Rh", "https://open.spotify.com/album/2up3OPMp9Tb4dAKM2erWXQ"]}"#,
     sample_output: r#"{"saved": ["spotify:track:4iV5W9uYEdYUVa79Axb7Rh"], "skipped": ["spotify:album:2up3OPMp9Tb4dAKM2erWXQ"]}"#,
     scopes: &["user-library-modify", "user-library-read"],
-    about: About { cost: "2 calls for up to 40 things", tried: TRIED, gives: Some(params::<Output>) },
+    about: About { cost: "2 calls for up to 40 things", tried: TRIED, gives: Some(params::<Output>), large: &[] },
     guarantee: Guarantee::Checked,
     check,
     react: |cx| Box::pin(react(cx)),

@@ -56,7 +56,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         "context": "playlist", "context_uri": "spotify:playlist:3cEYpjA9oz9GiPac4AsH4n"
     }"#,
     scopes: &["user-read-recently-played"],
-    about: About { cost: "1 call a poll", tried: TRIED, gives: Some(params::<Event>) },
+    about: About { cost: "1 call a poll", tried: TRIED, gives: Some(params::<Event>), large: &[] },
     feed: &FEED,
     feed_params: |data| json!({ "zone": data.get("zone").unwrap_or(&json!("UTC")) }),
     select: |data, event, _| select(data, event),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
 use engine::ids::AccountId;
 use engine::net::{Http, NetConfig, parse_allow};
-use engine::port::{ActionSpec, Api, Auth, Boxed, FeedKind, Item, Page, PollCx};
+use engine::port::{ActionSpec, Api, Auth, Boxed, FeedKind, Item, Page, PollCx, Wants};
 use engine::secret::Secret;
 use engine::usage::Usage;
 use serde_json::Value;
@@ -44,6 +45,8 @@ pub struct Source {
     pub cursor: Option<Value>,
     /// The instant of the next poll; each poll moves it by a minute.
     pub now: DateTime<Utc>,
+    /// Where nobody uses what is large: how often the feed has asked for it.
+    pub spared: Option<AtomicUsize>,
     seen: HashSet<String>,
     /// The time of the newest item.
     last: Option<DateTime<Utc>>,
@@ -69,7 +72,17 @@ impl Source {
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
         let params = (action.feed_params)(data);
         let account = Account { base: base.parse().expect("a URL"), usage: Usage::default(), id: AccountId::new() };
-        Self { action, params, account, http: http(), cursor: None, now, seen: HashSet::new(), last: None }
+        Self {
+            action,
+            params,
+            account,
+            http: http(),
+            cursor: None,
+            now,
+            spared: None,
+            seen: HashSet::new(),
+            last: None,
+        }
     }
 
     /// Polls to the last page, keeping cursor and keys. A dead cursor is followed by a search from the last item's time, once.
@@ -106,6 +119,7 @@ impl Source {
 
     async fn page(&mut self, since: Option<DateTime<Utc>>) -> Result<Page, Fault> {
         let FeedKind::Polled { poll, .. } = self.action.feed.kind else { panic!("{} is not polled", self.action.name) };
+        let spared = self.spared.as_ref().map(Spared);
         poll(PollCx {
             params: &self.params,
             cursor: self.cursor.as_ref(),
@@ -113,8 +127,19 @@ impl Source {
             auth: Some(&self.account),
             http: &self.http,
             now: self.now,
+            wants: spared.as_ref().map(|spared| spared as &dyn Wants),
         })
         .await
+    }
+}
+
+/// Nobody uses what is large.
+struct Spared<'a>(&'a AtomicUsize);
+
+impl Wants for Spared<'_> {
+    fn large(&self) -> Boxed<'_, bool> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { false })
     }
 }
 

@@ -19,6 +19,8 @@ async fn suite(case: &Case, action: &'static ActionSpec) -> Checked {
             lists::endures_disorder(Bench::new(case, action).await).await?;
             lists::starts_from_nothing(Bench::new(case, action).await).await?;
             lists::takes_strange_text(Bench::new(case, action).await).await?;
+            let (whole, spared) = (Bench::new(case, action).await, Bench::new(case, action).await);
+            lists::leaves_out_what_is_large(whole, spared, action.about.large).await?;
             faults(case, action).await
         }
         Gives::Value => {

@@ -1,5 +1,7 @@
 //! What a feed that lists things must do with what its server lists.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::bench::{Bench, Checked, thing, things};
 use crate::cases::Thing;
 use engine::fault::Fault;
@@ -80,4 +82,32 @@ pub async fn takes_strange_text(mut bench: Bench) -> Checked {
         return Err("strange text: an event is lost".into());
     }
     bench.expect("strange text again", &all, 0).await.map(drop)
+}
+
+/// Where nobody uses what is large, all of it is left out and nothing else; who finds nothing does not ask.
+pub async fn leaves_out_what_is_large(mut whole: Bench, mut spared: Bench, large: &[&str]) -> Checked {
+    spared.source.spared = Some(AtomicUsize::new(0));
+    for bench in [&mut whole, &mut spared] {
+        bench.expect("baseline", &things(1..=3), 3).await?;
+    }
+    let asked = |bench: &Bench| bench.source.spared.as_ref().map(|asked| asked.load(Ordering::Relaxed));
+    let before = asked(&spared);
+    spared.expect("nothing new", &things(1..=3), 0).await?;
+    if asked(&spared) != before {
+        return Err("nothing new: it asked what is used all the same".into());
+    }
+    whole.source.now = spared.source.now;
+    let whole = whole.expect("two more", &things(1..=5), 2).await?.new;
+    let spared = spared.expect("two more, spared", &things(1..=5), 2).await?.new;
+    for (mut whole, spared) in whole.into_iter().zip(spared) {
+        let missing: Vec<_> = large.iter().filter(|name| whole.body.get(**name).is_none()).collect();
+        if !missing.is_empty() {
+            return Err(format!("two more: {missing:?} are large and never there"));
+        }
+        whole.body.as_object_mut().into_iter().for_each(|body| body.retain(|name, _| !large.contains(&name.as_str())));
+        if whole.body != spared.body {
+            return Err(format!("two more, spared: {} instead of {}", spared.body, whole.body));
+        }
+    }
+    Ok(())
 }

@@ -292,6 +292,24 @@ fn what_acts_with_an_account_says_what_it_costs_what_it_was_run_against_and_what
 }
 
 #[test]
+fn what_is_large_is_a_field_of_the_event_that_may_be_absent_and_nothing_is_selected_by_it() {
+    for action in all().iter().flat_map(|service| service.actions) {
+        let large = action.about.large;
+        let sample: Value = serde_json::from_str(action.sample_event).unwrap();
+        let unknown: Vec<_> = large.iter().filter(|name| sample.get(**name).is_none()).collect();
+        none(action.name, "no fields of the event", &unknown);
+        let required = action.about.gives.map(|gives| gives()["required"].clone()).unwrap_or_default();
+        let always: Vec<_> =
+            large.iter().filter(|name| required.as_array().is_some_and(|all| all.contains(&json!(name)))).collect();
+        none(action.name, "may be absent", &always);
+        let mut spared = sample.clone();
+        spared.as_object_mut().unwrap().retain(|name, _| !large.contains(&name.as_str()));
+        let data = serde_json::from_str(action.sample_params).unwrap();
+        assert_eq!((action.select)(&data, &spared, None), (action.select)(&data, &sample, None), "{}", action.name);
+    }
+}
+
+#[test]
 fn what_can_be_picked_is_offered() {
     for spec in specs() {
         let mut unknown = Vec::new();

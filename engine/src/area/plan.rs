@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::document::{Document, OnError, ReactionRef};
 use super::{catalog, pointer, schema, secrets};
+use crate::clock::{Micros, from_micros};
 use crate::ids::{AccountId, AreaId, AreaNo, SourceId, UserId};
 use crate::policy::Policy;
 use crate::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, ReactionSpec, Service, Services};
 use crate::store::areas::AreaRow;
-use crate::template::{Condition, Expr, Mold};
+use crate::template::{Condition, Expr, Mold, Scope, touches};
 use crate::vault::KeyRing;
 
 /// One AREA at one revision.
@@ -49,6 +50,8 @@ pub struct Plan {
     pub every: Option<Duration>,
     /// Whether it fires for what is there at the first look.
     pub backfill: bool,
+    /// Whether a template or condition reads what its action calls large.
+    pub wants_large: bool,
 }
 
 /// One reaction of a plan.
@@ -126,6 +129,12 @@ impl Plan {
         let mut data = Value::Object(document.action.data);
         schema::of_action(action).map_err(|e| vec![e.under("/action/data")])?.fill(&mut data);
         let steps = document.reactions.into_iter().enumerate().map(|(i, step)| Step::compile(i, step, services));
+        let steps = steps.collect::<Result<Vec<_>, _>>()?;
+        let when = condition("", document.when.as_deref())?;
+        let policy = document.policy.unwrap_or_default();
+        // In a digest an event is one of a list, of which paths do not tell the fields.
+        let reads = |name: &&str| policy.digest.is_some() || reads(when.as_ref(), &steps, &format!("event.{name}"));
+        let wants_large = action.about.large.iter().any(reads);
         Ok(Self {
             no: row.no,
             id: row.id,
@@ -137,13 +146,23 @@ impl Plan {
             action,
             account: document.action.account,
             data,
-            when: condition("", document.when.as_deref())?,
+            when,
             when_text: document.when,
-            steps: steps.collect::<Result<_, _>>()?,
-            policy: document.policy.unwrap_or_default(),
+            steps,
+            policy,
             every: document.action.every.map(|every| every.duration()),
             backfill: document.action.backfill,
+            wants_large,
         })
+    }
+
+    /// What its expressions see of `event`, for a run that is born at `born`.
+    pub fn scope(&self, event: &Value, born: Micros) -> Scope {
+        let scope = Scope::new(event, &self.id.to_string(), &self.name, from_micros(born));
+        match self.policy.digest {
+            None => scope.with_large(self.action.about.large),
+            Some(_) => scope,
+        }
     }
 
     /// What it watches.
@@ -195,6 +214,15 @@ impl Step {
             account: step.account,
         })
     }
+}
+
+/// Whether a condition, a list or a template reads `path`.
+fn reads(when: Option<&Condition>, steps: &[Step], path: &str) -> bool {
+    let step = |step: &Step| {
+        let (when, list) = (step.when.as_ref().map(Condition::paths), step.for_each.as_ref().map(Expr::paths));
+        step.data.uses(path) || when.into_iter().chain(list).any(|paths| touches(&paths, path))
+    };
+    when.is_some_and(|when| touches(&when.paths(), path)) || steps.iter().any(step)
 }
 
 fn condition(at: &str, text: Option<&str>) -> Result<Option<Condition>, Vec<Invalid>> {

@@ -35,6 +35,25 @@ pub struct PollCx<'a> {
     pub http: &'a Http,
     /// The instant of this poll.
     pub now: DateTime<Utc>,
+    /// Whom to ask what the source's AREAs use; `None`: everything is wanted (a dry run).
+    pub wants: Option<&'a dyn Wants>,
+}
+
+impl PollCx<'_> {
+    /// Whether some AREA uses one of the fields that the action calls large ([`About::large`](super::About)). To be asked when there
+    /// is something to read, and not by a poll that finds nothing.
+    pub async fn wants_large(&self) -> bool {
+        match self.wants {
+            Some(wants) => wants.large().await,
+            None => true,
+        }
+    }
+}
+
+/// What the AREAs of a source use of its events.
+pub trait Wants: Send + Sync {
+    /// Whether one of them uses a large field; in doubt they do.
+    fn large(&self) -> Boxed<'_, bool>;
 }
 
 /// What a reaction is handed.

@@ -8,7 +8,7 @@ mod context;
 mod spec;
 
 pub use crate::usage::{Api, Share};
-pub use context::{AreaPort, Auth, HookCx, HookItem, HookRefusal, OptionsCx, PollCx, ReactCx, Reacted, Started};
+pub use context::{AreaPort, Auth, HookCx, HookItem, HookRefusal, OptionsCx, PollCx, ReactCx, Reacted, Started, Wants};
 pub use spec::{
     About, ActionSpec, Cadence, Choice, Choices, FeedKind, FeedSpec, Grant, Guarantee, Invalid, List, NextDue,
     OptionsSpec, ReactionSpec, Service, Services, Verdict, params,

@@ -68,11 +68,14 @@ pub struct About {
     pub tried: &'static str,
     /// The JSON Schema of the event or the output, every field explained; `None` where the far side decides what is in it.
     pub gives: Option<fn() -> Value>,
+    /// Fields of the event that are large, and read only where an AREA of the source uses one of them: the feed asks
+    /// ([`PollCx::wants_large`]), and leaves all of them out where nobody does. No `select` may look at them.
+    pub large: &'static [&'static str],
 }
 
 impl About {
     /// Nothing to tell.
-    pub const NONE: Self = Self { cost: "", tried: "", gives: None };
+    pub const NONE: Self = Self { cost: "", tried: "", gives: None, large: &[] };
 }
 
 /// What a person picks by name: labels, calendars, playlists.

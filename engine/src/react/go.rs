@@ -72,7 +72,7 @@ pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
         Err(_) => return engine.run_let_go(head),
     };
     let born = if crate::crash::without("run.birth") { engine.clock.micros() } else { born_at(row.id.0) };
-    let scope = Scope::new(&event, &plan.id.to_string(), &plan.name, from_micros(born));
+    let scope = plan.scope(&event, born);
     let mut going = Going { engine, head, row: &row, plan: &plan, detail, proof, born, scope };
     let Some(ended) = lock(&engine.going).get(&head.run).cloned() else { return };
     let after = tokio::select! {

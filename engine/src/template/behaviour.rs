@@ -302,11 +302,24 @@ fn a_condition_holds_or_not_and_says_with_which_values() {
     judges("event.nam != 'x' and not event.nam", true, json!([["event.nam", null]]));
     judges("event.count > 5 or event.price * 2 == 25", true, json!([["event.count", 3], ["event.price", 12.5]]));
     judges("steps.sum.text", true, json!([["steps.sum.text", "short"]]));
-    judges("event.rows[0]['n'] == 2 and event.rows[0]['n'] < 3", true, json!([["event.rows[0]['n']", 2]]));
+    judges("event.rows[0]['n'] == 2 and event.rows[0]['n'] < 3", true, json!([["event.rows[0].n", 2]]));
+    judges("event.from['x-y'] == 'dash'", true, json!([["event.from['x-y']", "dash"]]));
     judges("item.x", false, json!([["item.x", null]]));
     let long = json!({"text": "é".repeat(5000), "list": vec![1; 5000]});
     let judged = Condition::compile("event.text and event.list").unwrap().judge(&scope(&long)).unwrap();
     assert!(judged.values.iter().all(|(_, value)| value.as_str().unwrap().chars().count() == 201), "{judged:?}");
+}
+
+#[test]
+fn a_large_field_that_was_not_read_is_told_and_may_be_replaced() {
+    let scope = || scope(&event()).with_large(&["body", "html"]);
+    let unread = "the event has no `body`: it was read when no AREA used that, and what comes from now on has it";
+    let render = |template: &str| Mold::compile(&json!(template)).unwrap().render(&scope());
+    assert_eq!(render("{{ event.html|length }} {{ event['body']|d('-') }}"), Ok(json!("25 -")));
+    assert_eq!(render("a {{ event.body }}").unwrap_err()[0].detail, format!("line 1, column 12: {unread}"));
+    let judge = |source: &str| Condition::compile(source).unwrap().judge(&scope());
+    assert_eq!(judge("'x' in event['body'].y").unwrap_err(), unread);
+    assert!(!judge("'x' in event.bodies or 'x' in event.html").unwrap().holds);
 }
 
 #[test]

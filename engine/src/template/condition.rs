@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::budget::Budget;
-use super::eval::Eval;
+use super::eval::{Eval, unread};
+use super::mold::touches;
 use super::node::Node;
 use super::parse::expression;
 use super::scope::Scope;
@@ -47,6 +48,10 @@ impl Condition {
     /// # Errors
     /// One sentence with line and column: a text compared with a number, a filter that cannot read its value.
     pub fn judge(&self, scope: &Scope) -> Result<Judged, String> {
+        // A missing value is none, but one that was not read may be anything.
+        if let Some(name) = scope.unread().find(|name| touches(&self.paths(), &format!("event.{name}"))) {
+            return Err(unread(name));
+        }
         let holds = self.holds(scope).map_err(|trouble| trouble.tell(&self.source))?;
         Ok(Judged { holds, values: self.values(scope) })
     }

@@ -125,6 +125,11 @@ impl<'e> Eval<'e> {
         if self.lenient {
             return Ok(Value::UNDEFINED);
         }
+        if matches!(&base.kind, Kind::Var(name) if *name == "event")
+            && let Some(name) = self.scope.unread().find(|name| key.as_str() == Some(name))
+        {
+            return Err(Trouble::new(at, unread(name)));
+        }
         let place = base.path().map_or_else(|| "the value before it".to_owned(), |path| format!("`{path}`"));
         let key_shown: String = key.to_string().chars().take(60).collect();
         let more = match value.kind() {
@@ -186,6 +191,11 @@ impl<'e> Eval<'e> {
             .as_i64()
             .ok_or_else(|| Trouble::new(node.at, format!("a whole number is needed here, not {}", ops::a(&value))))
     }
+}
+
+/// What is said of a large field that was not read.
+pub(super) fn unread(name: &str) -> String {
+    format!("the event has no `{name}`: it was read when no AREA used that, and what comes from now on has it")
 }
 
 /// Null or missing.

@@ -74,11 +74,16 @@ impl Mold {
 
     /// Whether rendering may read `path` (`event.html`), something in it, or the whole that it is part of.
     pub fn uses(&self, path: &str) -> bool {
-        let within = |inner: &str, outer: &str| {
-            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        self.paths.iter().any(|read| within(read, path) || within(path, read))
+        touches(&self.paths, path)
     }
+}
+
+/// Whether one of `paths` is `path`, something in it, or the whole that it is part of.
+pub fn touches(paths: &BTreeSet<String>, path: &str) -> bool {
+    let within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    paths.iter().any(|read| within(read, path) || within(path, read))
 }
 
 #[derive(Default)]

@@ -46,6 +46,12 @@ pub(super) enum Kind {
     Map(Vec<(Node, Node)>),
 }
 
+/// Whether `a.NAME` can be written with it.
+fn is_word(name: &str) -> bool {
+    let fits = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    name.chars().all(fits) && name.starts_with(|c: char| !c.is_ascii_digit())
+}
+
 /// What joins two values into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Math {
@@ -73,13 +79,14 @@ pub(super) enum Cmp {
 }
 
 impl Node {
-    /// `event.items[0].name`, if the node is a variable or a fixed way into one.
+    /// `event.items[0].name`, if the node is a variable or a fixed way into one. `event['name']` is `event.name` where it can be.
     pub fn path(&self) -> Option<String> {
         match &self.kind {
             Kind::Var(name) => Some((*name).to_owned()),
             Kind::Attr(base, name) => Some(format!("{}.{name}", base.path()?)),
             Kind::Item(base, key) => match &key.kind {
                 Kind::Const(key) => match key.as_str() {
+                    Some(name) if is_word(name) => Some(format!("{}.{name}", base.path()?)),
                     Some(name) => Some(format!("{}['{name}']", base.path()?)),
                     None => Some(format!("{}[{key}]", base.path()?)),
                 },

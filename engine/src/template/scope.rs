@@ -15,6 +15,8 @@ pub struct Scope {
     area: Value,
     now: Value,
     item: Option<(Value, Value)>,
+    /// Fields that the event may lack because nobody wanted them.
+    large: &'static [&'static str],
 }
 
 impl Scope {
@@ -28,7 +30,19 @@ impl Scope {
             area: Value::from_pairs(area),
             now: Value::from(born.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
             item: None,
+            large: &[],
         }
+    }
+
+    /// The same, of an action whose events have these large fields: one that an event lacks was not read.
+    pub fn with_large(self, large: &'static [&'static str]) -> Self {
+        Self { large, ..self }
+    }
+
+    /// The large fields that the event lacks.
+    pub(super) fn unread(&self) -> impl Iterator<Item = &'static str> {
+        let lacks = |name: &&&str| self.event.get_attr(name).is_ok_and(|value| value.is_undefined());
+        self.large.iter().filter(lacks).copied()
     }
 
     /// Adds what the step `id` gave: `steps.ID`.

@@ -31,6 +31,10 @@ pub struct World {
     pub received: Vec<(String, Value)>,
     /// Polls so far.
     pub polls: u32,
+    /// Whether what is large was wanted, of each poll that had items.
+    pub wanted: Vec<bool>,
+    /// What the next poll waits for, once it has asked what is wanted.
+    pub slow: Option<watch::Receiver<bool>>,
     /// Calls that were received wait until it is open.
     pub gate: Option<watch::Receiver<bool>>,
 }
@@ -53,30 +57,49 @@ fn schema() -> Value {
     })
 }
 
-/// A list whose cursor is how many items were seen.
+/// A list whose cursor is how many items were seen. An item's `whole` is large.
 fn poll(cx: PollCx<'_>) -> Boxed<'_, Result<Page, Fault>> {
     Box::pin(async move {
-        world(&name(cx.params), |world| {
-            world.polls += 1;
-            world.searched.extend(cx.since);
-            if !world.faults.is_empty() {
-                return Err(world.faults.remove(0));
-            }
-            let seen = cx.cursor.and_then(Value::as_u64).unwrap_or(0) as usize;
-            // Two items are given again, as overlapping windows do.
-            let from = seen.saturating_sub(2).min(world.items.len());
-            let items = world.items[from..].iter().map(|body| Item {
-                key: body["id"].to_string(),
-                body: body.clone(),
-                at: Some(cx.now),
-            });
-            let cursor = (world.items.len() != seen || cx.cursor.is_none()).then(|| json!(world.items.len()));
-            let items = items.collect();
-            let (gap, behind) = (world.gap.take(), world.behind.take());
-            let wait = |wait| Fault::Later { not_before: Some(cx.now + wait), why: "slowly".into(), maybe_done: false };
-            world.faults.extend(behind.map(wait));
-            Ok(Page { items, cursor, more: behind.is_some(), answer: "200".into(), gap })
-        })
+        let mut page = list(&cx)?;
+        if page.items.is_empty() {
+            return Ok(page);
+        }
+        let wanted = cx.wants_large().await;
+        for item in page.items.iter_mut().filter(|_| !wanted) {
+            item.body.as_object_mut().unwrap().remove("whole");
+        }
+        let slow = world(&name(cx.params), |world| {
+            world.wanted.push(wanted);
+            world.slow.take()
+        });
+        if let Some(mut slow) = slow {
+            let _ = slow.wait_for(|open| *open).await;
+        }
+        Ok(page)
+    })
+}
+
+fn list(cx: &PollCx<'_>) -> Result<Page, Fault> {
+    world(&name(cx.params), |world| {
+        world.polls += 1;
+        world.searched.extend(cx.since);
+        if !world.faults.is_empty() {
+            return Err(world.faults.remove(0));
+        }
+        let seen = cx.cursor.and_then(Value::as_u64).unwrap_or(0) as usize;
+        // Two items are given again, as overlapping windows do.
+        let from = seen.saturating_sub(2).min(world.items.len());
+        let items = world.items[from..].iter().map(|body| Item {
+            key: body["id"].to_string(),
+            body: body.clone(),
+            at: Some(cx.now),
+        });
+        let cursor = (world.items.len() != seen || cx.cursor.is_none()).then(|| json!(world.items.len()));
+        let items = items.collect();
+        let (gap, behind) = (world.gap.take(), world.behind.take());
+        let wait = |wait| Fault::Later { not_before: Some(cx.now + wait), why: "slowly".into(), maybe_done: false };
+        world.faults.extend(behind.map(wait));
+        Ok(Page { items, cursor, more: behind.is_some(), answer: "200".into(), gap })
     })
 }
 
@@ -131,7 +154,7 @@ macro_rules! action {
             sample_params: r#"{"world":"w"}"#,
             sample_event: r#"{"id":0,"kind":"sample","text":"a sample"}"#,
             scopes: &[],
-            about: About::NONE,
+            about: About { large: &["whole"], ..About::NONE },
             feed: &$feed,
             feed_params: $params,
             select,

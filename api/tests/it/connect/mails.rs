@@ -193,6 +193,13 @@ async fn each_mail_makes_one_event_and_one_answer_whatever_expires_dies_or_is_re
         m.labelled("Found").await == 8
     })
     .await;
+    // What is written in them was read for the AREA that uses it, and for the other one not.
+    let texts = async |area: &str| {
+        let path = format!("/v1/events?limit=8&area={}", area.rsplit('/').next().unwrap());
+        let events = m.w.call("GET", &path, Some(&m.w.ann), None).await.1;
+        events["items"].as_array().unwrap().iter().map(|event| event["body"]["text"].is_string()).collect::<Vec<_>>()
+    };
+    assert_eq!((texts(&m.path).await, texts(&found).await), (vec![true; 8], vec![false; 8]));
     assert_eq!(m.google.answered("/upload/gmail/v1/users/me/messages/send").await, [200]);
     let sent = m.google.acts(ADA, "GET", "/gmail/v1/users/me/messages?labelIds=SENT&maxResults=1", None).await;
     let path = format!("/gmail/v1/users/me/messages/{}?format=full", sent["messages"][0]["id"].as_str().unwrap());

@@ -15,6 +15,8 @@ pub static ALL: &[(&ActionSpec, &str)] = &[
     (&EAGER, "the cursor no longer knows what it knew"),
     (&BASELESS, "the baseline gives no cursor"),
     (&DEAF, "401: taken for good"),
+    (&CURIOUS, "it asked what is used all the same"),
+    (&CARELESS, "two more, spared"),
     (&IMPATIENT, "429 with Retry-After: should be In120"),
 ];
 
@@ -60,7 +62,18 @@ async fn ask(cx: &PollCx<'_>) -> Result<Vec<Value>, Fault> {
         Some(Fault::Rejected { .. }) if cx.params["deaf"] == true => Ok(Vec::new()),
         Some(Fault::Later { why, .. }) if cx.params["impatient"] == true => Err(Fault::later(why)),
         Some(fault) => Err(fault),
-        None => serde_json::from_value(answer.json()?).map_err(|e| Fault::later(e.to_string())),
+        None => {
+            let mut cycles: Vec<Value> =
+                serde_json::from_value(answer.json()?).map_err(|e| Fault::later(e.to_string()))?;
+            if cx.params["curious"] == true {
+                cx.wants_large().await;
+            }
+            let known = cx.cursor.and_then(Value::as_object).map_or(0, |known| known.len());
+            if cx.params["careless"] == true && cycles.len() > known && !cx.wants_large().await {
+                cycles.iter_mut().for_each(|cycle| cycle["latest"] = Value::Null);
+            }
+            Ok(cycles)
+        }
     }
 }
 
@@ -114,5 +127,13 @@ wrong!(DEAF, "a refusal is an empty list", "deaf", |cx: &PollCx<'_>, cycles: Vec
 });
 
 wrong!(IMPATIENT, "Retry-After is not read", "impatient", |cx: &PollCx<'_>, cycles: Vec<Value>| {
+    Ok::<Page, Fault>(page(cx, &cycles, cursor_unless_empty(cx, &cycles)))
+});
+
+wrong!(CURIOUS, "it always asks what is used", "curious", |cx: &PollCx<'_>, cycles: Vec<Value>| {
+    Ok::<Page, Fault>(page(cx, &cycles, cursor_unless_empty(cx, &cycles)))
+});
+
+wrong!(CARELESS, "it leaves out what it does not call large", "careless", |cx: &PollCx<'_>, cycles: Vec<Value>| {
     Ok::<Page, Fault>(page(cx, &cycles, cursor_unless_empty(cx, &cycles)))
 });
