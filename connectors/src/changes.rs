@@ -31,6 +31,7 @@ macro_rules! change {
             feed: &FEED,
             feed_params: |_| serde_json::json!({}),
             select: |data, item, _| crate::changes::select::<Watched>($name, data, item),
+            view: None,
             check: crate::changes::check::<Watched>,
         };
     };

@@ -1,6 +1,16 @@
 //! Instants as events carry them.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+/// Writes `NAME_local` beside an event's instant `NAME`: as clocks in the `zone` of an AREA's `data` show it.
+pub fn localize(data: &Value, event: &mut Value, name: &str) {
+    let at = event.get(name).and_then(Value::as_str).and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    if let (Some(at), Some(event)) = (at, event.as_object_mut()) {
+        let zone = data["zone"].as_str().unwrap_or("UTC");
+        event.insert(format!("{name}_local"), json!(times(at, zone, SecondsFormat::AutoSi).1));
+    }
+}
 
 /// An instant in UTC, and as clocks in `zone` show it; in UTC too where there is no such zone.
 pub fn times(at: DateTime<Utc>, zone: &str, seconds: SecondsFormat) -> (String, String) {
@@ -24,5 +34,19 @@ mod tests {
         check(at, "Asia/Kathmandu", SecondsFormat::AutoSi, at, "2026-11-06T14:34:37.250+05:45");
         check(whole, "utc", SecondsFormat::AutoSi, whole, "2026-11-06T08:49:37+00:00");
         check(at, "Nowhere/At_All", SecondsFormat::Secs, whole, whole);
+
+        let seen = |mut event: Value, data: Value| {
+            localize(&data, &mut event, "at");
+            event
+        };
+        let paris = json!({"zone": "Europe/Paris"});
+        assert_eq!(
+            seen(json!({"at": at}), paris.clone()),
+            json!({"at": at, "at_local": "2026-11-06T09:49:37.250+01:00"})
+        );
+        assert_eq!(seen(json!({"at": whole, "at_local": 1}), json!({}))["at_local"], "2026-11-06T08:49:37+00:00");
+        for other in [json!({"at": null}), json!({"at": "soon"}), json!({}), json!([1]), json!("x")] {
+            assert_eq!(seen(other.clone(), paris.clone()), other);
+        }
     }
 }

@@ -147,7 +147,8 @@ pub async fn test(engine: &Arc<Engine>, user: UserId, area: AreaId, with: With) 
             event
         }
     };
-    let detail = Detail { kind: Kind::Test, ..Detail::default() };
+    let events = plan.policy.digest.iter().map(|_| event).collect();
+    let detail = Detail { kind: Kind::Test, events, ..Detail::default() };
     unit.runs.push(NewRun {
         id,
         area: row.no,

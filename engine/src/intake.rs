@@ -201,13 +201,20 @@ impl Newborn<'_, '_> {
     }
 
     fn ready(&mut self) {
-        let run = self.born(RunState::Ready, None, self.scene.now, None, None);
-        self.queue(run, self.scene.now, false, None);
+        let detail = self.digest();
+        let run = self.born(RunState::Ready, None, self.scene.now, None, detail.as_ref());
+        self.queue(run, self.scene.now, false, detail);
+    }
+
+    /// A digest of this event, where the AREA has digests: its templates see a list, also of one.
+    fn digest(&self) -> Option<Detail> {
+        let events = vec![self.arrival.id];
+        self.watcher.plan.policy.digest.as_ref().map(|_| Detail { events, ..Detail::default() })
     }
 
     fn held(&mut self, until: Micros, reason: &str) {
         let (policy, event) = (&self.watcher.plan.policy, self.arrival.id);
-        let detail = policy.digest.as_ref().map(|_| Detail { events: vec![event], ..Detail::default() });
+        let detail = self.digest();
         let run = self.born(RunState::Held, Some(reason.to_owned()), until, None, detail.as_ref());
         let mut memory = lock(&self.watcher.memory);
         if policy.digest.is_some() {

@@ -17,7 +17,7 @@ use crate::net::Http;
 use crate::node::Engine;
 use crate::policy::{self, Birth, PolicyState};
 use crate::port::{Auth, FeedKind, PollCx, Verdict};
-use crate::react::shown;
+use crate::react::{self, shown};
 use crate::store::areas::AreaRow;
 use crate::template::Scope;
 use crate::vault::Vault;
@@ -103,10 +103,24 @@ pub fn on_sample(plan: &Plan, clock: &Clock, limits: &Limits) -> Rehearsed {
 fn rehearse(plan: &Plan, key: &str, event: &Value, now: Micros, limits: &Limits) -> Rehearsed {
     let judged = judge(plan, event, now);
     let fires = judged.why.is_none();
-    let scope = plan.scope(event, now);
-    let steps =
-        if fires { plan.steps.iter().map(|step| rehearse_step(step, &scope, limits)).collect() } else { vec![] };
-    Rehearsed { key: key.to_owned(), event: event.clone(), fires, why: judged.why, values: judged.values, steps }
+    let steps = if fires { rehearse_steps(plan, event, now, limits) } else { vec![] };
+    Rehearsed {
+        key: key.to_owned(),
+        event: plan.seen(event).into_owned(),
+        fires,
+        why: judged.why,
+        values: judged.values,
+        steps,
+    }
+}
+
+/// What the steps would be handed of this event, alone; a digest hands them a list.
+fn rehearse_steps(plan: &Plan, event: &Value, at: Micros, limits: &Limits) -> Vec<RehearsedStep> {
+    let scope = match plan.policy.digest {
+        None => plan.scope(event, at),
+        Some(_) => plan.scope(&react::digest(vec![event.clone()]), at),
+    };
+    plan.steps.iter().map(|step| rehearse_step(step, &scope, limits)).collect()
 }
 
 fn rehearse_step(step: &Step, scope: &Scope, limits: &Limits) -> RehearsedStep {
@@ -204,12 +218,7 @@ pub async fn backtest(
         found.would_fire += usize::from(fires);
         found.fired += usize::from(fired);
         if fires != fired {
-            let scope = plan.scope(&body, at);
-            let steps = if fires {
-                plan.steps.iter().map(|s| rehearse_step(s, &scope, &engine.limits)).collect()
-            } else {
-                vec![]
-            };
+            let steps = if fires { rehearse_steps(plan, &body, at, &engine.limits) } else { vec![] };
             let (event, key) = (event.id, event.key.clone());
             found.differences.push(Difference { event, key, was, would_be, why, values: judged.values, steps });
         }

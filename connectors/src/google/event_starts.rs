@@ -75,6 +75,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         None => Verdict::Take,
         Some(why) => Verdict::Leave(why),
     },
+    view: None,
     check: |_| Vec::new(),
 };
 

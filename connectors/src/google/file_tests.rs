@@ -22,7 +22,7 @@ fn file(id: &str, hours_ago: i64, more: Value) -> Value {
 
 async fn poll(account: &Account, cursor: &mut Option<Value>, since: Option<DateTime<Utc>>) -> Result<Page, Fault> {
     let FeedKind::Polled { poll, .. } = new_file::SPEC.feed.kind else { panic!("polled") };
-    let (http, params) = (http(), json!({"zone": "Europe/Paris"}));
+    let (http, params) = (http(), json!({}));
     let base = account.poll(&http, &params, cursor.as_ref());
     let page = poll(PollCx { since, ..base }).await?;
     *cursor = page.cursor.clone().or(cursor.take());

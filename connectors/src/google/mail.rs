@@ -175,7 +175,7 @@ impl Sent {
     }
 
     /// The event; `whole`: with what is written in it.
-    pub fn event(self, labels: &[Label], zone: &str, whole: bool) -> Mail {
+    pub fn event(self, labels: &[Label], whole: bool) -> Mail {
         let block = self.payload.block();
         // Where there is no header, there is no mail to the parser.
         let headers = MessageParser::default().parse_headers(block.as_bytes());
@@ -188,7 +188,7 @@ impl Sent {
         let sender = from.first().cloned().unwrap_or_default();
         let attachments = self.attachments();
         let name = |id: &String| labels.iter().find(|l| l.id == *id).map_or_else(|| id.clone(), |l| l.name.clone());
-        let (received_at, received_at_local) = times(self.at().unwrap_or_default(), zone, SecondsFormat::Secs);
+        let (received_at, received_at_local) = times(self.at().unwrap_or_default(), "UTC", SecondsFormat::Secs);
         Mail {
             link: format!("https://mail.google.com/mail/#all/{}", self.id),
             message_id: headers.and_then(Message::message_id).map(str::to_owned),

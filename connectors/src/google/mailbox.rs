@@ -74,7 +74,7 @@ struct Cursor {
 /// # Errors
 /// What Gmail says, and `Resync` where the cursor cannot be read.
 pub async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
-    let (query, zone) = (cx.params["query"].as_str(), cx.params["zone"].as_str().unwrap_or("UTC"));
+    let query = cx.params["query"].as_str();
     let box_ = Mailbox { caller: Caller::poll(&cx)?, query };
     let known = cx.cursor.map(Cursor::deserialize).transpose();
     let known = known.map_err(|_| Fault::resync("the cursor cannot be read"))?;
@@ -84,7 +84,7 @@ pub async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         Some(cursor) => Listed { cursor, gap: None },
     };
     let has_listed = known.as_ref().is_none_or(|cursor| cursor.left.is_empty());
-    let read = match box_.read(&found.cursor.left, zone, &cx).await {
+    let read = match box_.read(&found.cursor.left, &cx).await {
         // What was listed is kept: the next poll spends on reading alone, and so gets on.
         Err(Refused { reason: Reason::Busy(_), fault }) if has_listed => Read::put_off(&fault),
         read => read?,
@@ -285,7 +285,7 @@ impl Mailbox<'_> {
 
     /// Reads mails from the front of `left`, with the names of their labels: the share has room for both, or for none. Who is gone
     /// meanwhile is passed over.
-    async fn read(&self, left: &[String], zone: &str, cx: &PollCx<'_>) -> Result<Read, Refused> {
+    async fn read(&self, left: &[String], cx: &PollCx<'_>) -> Result<Read, Refused> {
         if left.is_empty() {
             return Ok(Read { items: Vec::new(), done: 0, held: None });
         }
@@ -321,7 +321,7 @@ impl Mailbox<'_> {
         mails.retain(|mail| !mail.label_ids.iter().any(|label| label == "DRAFT" || label == "CHAT"));
         let item = |mail: Sent| {
             let (key, at) = (mail.id.clone(), mail.at());
-            Item { key, at, body: json!(mail.event(&names, zone, whole)) }
+            Item { key, at, body: json!(mail.event(&names, whole)) }
         };
         Ok(Read { items: mails.into_iter().map(item).collect(), done, held })
     }
@@ -335,10 +335,10 @@ fn seen(ids: &[String]) -> Seen {
     seen
 }
 
-/// The feed's params: the zone, and the query where only Gmail can judge it.
-pub fn params(zone: &str, query: Option<&str>) -> Value {
+/// The feed's params: the query, where only Gmail can judge it.
+pub fn params(query: Option<&str>) -> Value {
     match query {
-        Some(query) => json!({ "zone": zone, "query": query }),
-        None => json!({ "zone": zone }),
+        Some(query) => json!({ "query": query }),
+        None => json!({}),
     }
 }

@@ -58,6 +58,7 @@ pub static SPEC: ActionSpec = ActionSpec {
         let words = Filter::deserialize(data).map(|filter| filter.search).unwrap_or_default();
         lacks(event, &words).map_or(Verdict::Take, Verdict::Leave)
     },
+    view: None,
     check: |_| Vec::new(),
 };
 

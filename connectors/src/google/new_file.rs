@@ -16,7 +16,7 @@ use super::query::has_words;
 use super::{DRIVE, TRIED_FAKE};
 use crate::call::{ApiCall, Caller, Reason, Refused};
 use crate::seen::Seen;
-use crate::when::times;
+use crate::when::{localize, times};
 
 static START: ApiCall =
     ApiCall::get(&DRIVE, "changes.getStartPageToken", "changes/startPageToken").units(5).scopes(SPEC.scopes);
@@ -55,7 +55,7 @@ struct Filter {
     #[serde(default)]
     #[schemars(example = &"invoice")]
     name: String,
-    /// The time zone of the event's local time: `Europe/Paris`. AREAs of one zone share their polls.
+    /// The time zone of the event's local time: `Europe/Paris`.
     #[serde(default = "utc")]
     #[schemars(example = &"Europe/Paris")]
     zone: String,
@@ -155,11 +155,12 @@ pub static SPEC: ActionSpec = ActionSpec {
         large: &[],
     },
     feed: &FEED,
-    feed_params: |data| json!({ "zone": Filter::deserialize(data).map_or_else(|_| utc(), |filter| filter.zone) }),
+    feed_params: |_| json!({}),
     select: |data, event, _| match select(data, event) {
         None => Verdict::Take,
         Some(why) => Verdict::Leave(why),
     },
+    view: Some(|data, event| localize(data, event, "created_at")),
     check: |data| match Filter::deserialize(data) {
         Ok(filter) => {
             engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why)).into_iter().collect()
@@ -276,7 +277,6 @@ impl Sent {
 }
 
 async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
-    let zone = cx.params["zone"].as_str().unwrap_or("UTC");
     let caller = Caller::poll(&cx)?;
     let known = cx.cursor.map(Cursor::deserialize).transpose();
     let known = known.map_err(|_| Fault::resync("the cursor cannot be read"))?;
@@ -299,7 +299,7 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         cursor.seen = old.after(told).text().into();
     }
     let names = folders(&caller, &new).await?;
-    let item = |sent: Sent| Item { key: sent.id.clone(), at: sent.came(), body: json!(event(sent, &names, zone)) };
+    let item = |sent: Sent| Item { key: sent.id.clone(), at: sent.came(), body: json!(event(sent, &names)) };
     let items = new.into_iter().map(item).collect();
     let moved = known.as_ref() != Some(&cursor);
     Ok(Page { items, cursor: moved.then(|| json!(cursor)), more, answer: "200".to_owned(), gap })
@@ -371,8 +371,8 @@ async fn folders(caller: &Caller<'_>, files: &[Sent]) -> Result<BTreeMap<String,
     Ok(names)
 }
 
-fn event(sent: Sent, names: &BTreeMap<String, String>, zone: &str) -> Event {
-    let (created_at, created_at_local) = times(sent.created_time.unwrap_or_default(), zone, SecondsFormat::Secs);
+fn event(sent: Sent, names: &BTreeMap<String, String>) -> Event {
+    let (created_at, created_at_local) = times(sent.created_time.unwrap_or_default(), "UTC", SecondsFormat::Secs);
     let owner = sent.owners.into_iter().next().unwrap_or_default();
     let folder_id = sent.parents.into_iter().next();
     Event {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::query::{answers, has_label, has_words, simple};
 use super::{TRIED_EMULATOR, mail, mailbox};
+use crate::when::localize;
 
 /// Which mails.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -33,7 +34,7 @@ pub(super) struct Filter {
     #[serde(default)]
     #[schemars(example = true)]
     has_attachment: Option<bool>,
-    /// The time zone of the event's local time: `Europe/Paris`. AREAs of one zone share their polls.
+    /// The time zone of the event's local time: `Europe/Paris`.
     #[serde(default = "utc")]
     #[schemars(example = "Europe/Paris")]
     zone: String,
@@ -72,13 +73,14 @@ pub static SPEC: ActionSpec = ActionSpec {
     },
     feed: &FEED,
     feed_params: |data| {
-        let text = |name: &str| data[name].as_str().map(str::trim).filter(|text| !text.is_empty());
-        mailbox::params(text("zone").unwrap_or("UTC"), text("query").filter(|query| simple(query).is_none()))
+        let query = data["query"].as_str().map(str::trim).filter(|query| !query.is_empty());
+        mailbox::params(query.filter(|query| simple(query).is_none()))
     },
     select: |data, event, _| match select(data, event) {
         Ok(()) => Verdict::Take,
         Err(why) => Verdict::Leave(why),
     },
+    view: Some(|data, event| localize(data, event, "received_at")),
     check,
 };
 

@@ -31,7 +31,7 @@ fn headers(pairs: &[(&str, &str)]) -> Value {
 
 fn event(payload: Value) -> Value {
     let sent: Sent = serde_json::from_value(sent("m1", payload)).unwrap();
-    json!(sent.event(&[], "Asia/Kathmandu", true))
+    json!(sent.event(&[], true))
 }
 
 fn plain(data: &[u8], content_type: &str) -> Value {
@@ -67,7 +67,7 @@ fn headers_are_read_whoever_encoded_them() {
 #[test]
 fn a_mail_without_anything_is_an_event_and_one_that_breaks_the_rules_too() {
     let empty: Sent = serde_json::from_value(json!({"id": "m1"})).unwrap();
-    let event_of_empty = json!(empty.event(&[], "UTC", true));
+    let event_of_empty = json!(empty.event(&[], true));
     let fields = |event: &Value| event.as_object().unwrap().len();
     let sample: Value = serde_json::from_str(new_mail::SPEC.sample_event).unwrap();
     assert_eq!(fields(&event_of_empty), fields(&sample));
@@ -78,7 +78,7 @@ fn a_mail_without_anything_is_an_event_and_one_that_breaks_the_rules_too() {
         "body": {"data": "!!! no base64", "size": 4}});
     let odd = event(odd);
     assert_eq!((&odd["sent_at"], &odd["text"]), (&Value::Null, &json!("")));
-    assert_eq!(odd["received_at_local"], "2027-01-15T13:45:00+05:45");
+    assert_eq!(odd["received_at_local"], "2027-01-15T08:00:00+00:00");
 }
 
 #[test]
@@ -183,7 +183,7 @@ async fn a_mail_whose_text_nobody_uses_is_read_without_it_and_its_files_are_know
         ResponseTemplate::new(200).set_body_raw(body, "multipart/mixed; boundary=b")
     };
     Mock::given(path("/batch/gmail/v1")).respond_with(get).mount(&server).await;
-    let (account, http, params) = (Account::at(&server.uri()), http(), json!({"zone": "UTC"}));
+    let (account, http, params) = (Account::at(&server.uri()), http(), json!({}));
     let cursor = json!({"history": "1", "left": ["m1"]});
     let cx = account.poll(&http, &params, Some(&cursor));
     let FeedKind::Polled { poll, .. } = new_mail::SPEC.feed.kind else { panic!("polled") };
@@ -368,7 +368,7 @@ async fn all(account: &Account, params: &Value, cursor: &mut Option<Value>) -> V
 
 #[tokio::test]
 async fn a_backlog_comes_whole_and_in_order_and_goes_on_without_page_tokens() {
-    let (server, params) = (MockServer::start().await, json!({"zone": "UTC"}));
+    let (server, params) = (MockServer::start().await, json!({}));
     let account = Account::at(&server.uri());
     Mailbox { count: 3, gone: &[] }.mount(&server).await;
     let mut cursor = None;
@@ -385,7 +385,7 @@ async fn a_backlog_comes_whole_and_in_order_and_goes_on_without_page_tokens() {
 
 #[tokio::test]
 async fn a_backlog_goes_on_where_the_quota_stopped_it() {
-    let (server, params) = (MockServer::start().await, json!({"zone": "UTC"}));
+    let (server, params) = (MockServer::start().await, json!({}));
     let account = Account::at(&server.uri());
     let mut cursor = Some(json!({"history": Mailbox::history_id(0)}));
     Mailbox { count: 40, gone: &[] }.mount(&server).await;
@@ -402,7 +402,7 @@ async fn a_backlog_goes_on_where_the_quota_stopped_it() {
 
 #[tokio::test]
 async fn a_history_that_is_gone_is_searched_from_the_last_mail_with_the_new_id_first() {
-    let (server, params) = (MockServer::start().await, json!({"zone": "UTC"}));
+    let (server, params) = (MockServer::start().await, json!({}));
     let account = Account::at(&server.uri());
     let gone = json!({"error": {"code": 404, "message": "Requested entity was not found.", "errors": [{"reason": "notFound"}]}});
     serve(&server, ResponseTemplate::new(404).set_body_json(gone)).await;
@@ -431,7 +431,7 @@ async fn a_history_that_is_gone_is_searched_from_the_last_mail_with_the_new_id_f
 
 #[tokio::test]
 async fn what_is_old_at_the_first_poll_stays_old_and_no_share_is_too_small_to_get_on() {
-    let (server, params) = (MockServer::start().await, json!({"zone": "UTC"}));
+    let (server, params) = (MockServer::start().await, json!({}));
     let limited = || {
         let mut account = Account::at(&server.uri());
         account.usage.limit("acme", &[("gmail".to_owned(), "600/1m".parse().unwrap())].into(), &Default::default());
@@ -466,13 +466,13 @@ async fn drafts_and_chats_are_no_mail_and_labels_come_by_name() {
     let labels = ok(json!({"labels": [{"id": "Label_7", "name": "Work/Ünö", "type": "user"}]}));
     Mock::given(path("/gmail/v1/users/me/labels")).respond_with(labels).mount(&server).await;
     let mut cursor = Some(json!({"history": "6"}));
-    let page = poll(&Account::at(&server.uri()), &json!({"zone": "UTC"}), &mut cursor, None).await.unwrap();
+    let page = poll(&Account::at(&server.uri()), &json!({}), &mut cursor, None).await.unwrap();
     assert_eq!((page.items.len(), &page.items[0].body["labels"]), (1, &json!(["INBOX", "Work/Ünö"])));
 }
 
 #[tokio::test]
 async fn a_query_for_gmail_is_a_search_that_gives_each_mail_once() {
-    let (server, params) = (MockServer::start().await, json!({"zone": "UTC", "query": "invoice OR bill"}));
+    let (server, params) = (MockServer::start().await, json!({"query": "invoice OR bill"}));
     let account = Account::at(&server.uri());
     Mailbox { count: 30, gone: &[] }.mount(&server).await;
     let mut cursor = None;
@@ -499,7 +499,7 @@ async fn gmail_says_in_its_body_what_a_refusal_means() {
         let body = json!({"error": {"code": status, "message": "words", "errors": [{"reason": reason}]}});
         serve(&server, ResponseTemplate::new(status).set_body_json(body)).await;
         let mut cursor = Some(json!({"history": "5"}));
-        let fault = poll(&Account::at(&server.uri()), &json!({"zone": "UTC"}), &mut cursor, None).await.unwrap_err();
+        let fault = poll(&Account::at(&server.uri()), &json!({}), &mut cursor, None).await.unwrap_err();
         assert!(matches(&fault), "{status} {reason}: {fault:?}");
     };
     check(403, "rateLimitExceeded", |fault| matches!(fault, Fault::Later { .. })).await;

@@ -58,6 +58,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     feed: &FEED,
     feed_params: |data| Changed::deserialize(data).map_or_else(|_| data.clone(), |params| json!(params)),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check,
 };
 

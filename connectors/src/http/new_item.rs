@@ -99,6 +99,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     feed: &FEED,
     feed_params: |data| NewItem::deserialize(data).map_or_else(|_| data.clone(), |params| json!(params)),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check,
 };
 

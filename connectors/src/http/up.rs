@@ -20,5 +20,6 @@ pub static SPEC: ActionSpec = ActionSpec {
     feed: &health::FEED,
     feed_params: health::feed_params,
     select: |_, item, _| health::select(item, "up"),
+    view: None,
     check: health::check,
 };

@@ -59,6 +59,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     feed: &FEED,
     feed_params: |data| json!({ "url": data["url"] }),
     select,
+    view: None,
     check,
 };
 

@@ -14,7 +14,7 @@ use super::track::{Sent, Track, is_by};
 use super::window::{Thing, Window};
 use super::{TRIED, WEB};
 use crate::call::{ApiCall, Caller};
-use crate::when::times;
+use crate::when::{localize, times};
 
 static SAVED: ApiCall = ApiCall::get(&WEB, "get-users-saved-tracks", "me/tracks").scopes(SPEC.scopes);
 
@@ -79,8 +79,9 @@ pub static SPEC: ActionSpec = ActionSpec {
         large: &[],
     },
     feed: &FEED,
-    feed_params: |data| json!({ "zone": data.get("zone").unwrap_or(&json!("UTC")) }),
+    feed_params: |_| json!({}),
     select: |data, event, _| select(data, event),
+    view: Some(|data, event| localize(data, event, "added_at")),
     check,
 };
 
@@ -124,7 +125,6 @@ struct Entry {
 }
 
 async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
-    let zone = cx.params["zone"].as_str().unwrap_or("UTC");
     let caller = Caller::poll(&cx)?;
     let mut window = Window::open(cx.cursor, cx.since, LAG)?;
     let mut offset = window.cursor.as_ref().and_then(|cursor| cursor.walk).map_or(0, |(place, _)| place);
@@ -133,7 +133,7 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         let ask = SAVED.ask().query("limit", LIMIT).maybe("offset", (offset > 0).then_some(offset));
         let list: List = caller.json(&ask).await?;
         // A track that Spotify no longer has comes as null.
-        let things = list.items.into_iter().filter_map(|entry| thing(entry, zone)).collect();
+        let things = list.items.into_iter().filter_map(thing).collect();
         let reaches = window.take(things, LAG);
         if reaches || list.next.is_none() {
             break;
@@ -145,9 +145,9 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
     Ok(Page { items, cursor, more: goes_on.is_some(), answer: "200".to_owned(), ..Page::default() })
 }
 
-fn thing(entry: Entry, zone: &str) -> Option<Thing> {
+fn thing(entry: Entry) -> Option<Thing> {
     let (track, at) = (entry.track?, entry.added_at);
-    let (added_at, added_at_local) = times(at, zone, SecondsFormat::AutoSi);
+    let (added_at, added_at_local) = times(at, "UTC", SecondsFormat::AutoSi);
     let key = format!("{}@{added_at}", track.uri());
     let event = Event { track: track.into(), added_at, added_at_local };
     Some(Thing { key, at, body: json!(event) })

@@ -27,7 +27,7 @@ fn ok(body: Value) -> ResponseTemplate {
 /// Polls with a cursor; the page and the cursor behind it.
 async fn poll(spec: &engine::port::ActionSpec, account: &Account, cursor: &mut Option<Value>) -> Result<Page, Fault> {
     let FeedKind::Polled { poll, .. } = spec.feed.kind else { panic!("polled") };
-    let (http, params) = (http(), json!({"zone": "UTC"}));
+    let (http, params) = (http(), json!({}));
     let page = poll(account.poll(&http, &params, cursor.as_ref())).await?;
     *cursor = page.cursor.clone().or(cursor.take());
     Ok(page)
@@ -92,7 +92,7 @@ async fn after_a_resync_it_is_searched_from_the_last_item_and_no_further() {
     let account = Account::at(&server.uri());
     Mock::given(any()).respond_with(library(300)).mount(&server).await;
     let FeedKind::Polled { poll, .. } = new_saved_track::SPEC.feed.kind else { panic!("polled") };
-    let (http, params) = (http(), json!({"zone": "UTC"}));
+    let (http, params) = (http(), json!({}));
     let cx = account.poll(&http, &params, None);
     let page = poll(engine::port::PollCx { since: Some(now() - TimeDelta::minutes(70)), ..cx }).await.unwrap();
     assert_eq!((page.items.len(), page.cursor.is_some()), (71, true));

@@ -15,7 +15,7 @@ use super::track::{Sent, Track};
 use super::window::{Thing, Window};
 use super::{TRIED, WEB};
 use crate::call::{ApiCall, Caller};
-use crate::when::times;
+use crate::when::{localize, times};
 
 static PLAYED: ApiCall = ApiCall::get(&WEB, "get-recently-played", "me/player/recently-played").scopes(SPEC.scopes);
 
@@ -58,8 +58,9 @@ pub static SPEC: ActionSpec = ActionSpec {
     scopes: &["user-read-recently-played"],
     about: About { cost: "1 call a poll", tried: TRIED, gives: Some(params::<Event>), large: &[] },
     feed: &FEED,
-    feed_params: |data| json!({ "zone": data.get("zone").unwrap_or(&json!("UTC")) }),
+    feed_params: |_| json!({}),
     select: |data, event, _| select(data, event),
+    view: Some(|data, event| localize(data, event, "played_at")),
     check,
 };
 
@@ -87,7 +88,6 @@ struct Entry {
 }
 
 async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
-    let zone = cx.params["zone"].as_str().unwrap_or("UTC");
     let mut window = Window::open(cx.cursor, cx.since, LAG)?;
     // Exclusive, so that what was played at that very millisecond comes too.
     let after = window.floor.map(|floor| floor.timestamp_millis() - 1);
@@ -101,13 +101,13 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         }
         _ => None,
     };
-    window.take(list.items.into_iter().map(|entry| thing(entry, zone)).collect(), LAG);
+    window.take(list.items.into_iter().map(thing).collect(), LAG);
     let (items, cursor) = window.close(None);
     Ok(Page { items, cursor, answer: "200".to_owned(), gap, ..Page::default() })
 }
 
-fn thing(entry: Entry, zone: &str) -> Thing {
-    let (played_at, played_at_local) = times(entry.played_at, zone, SecondsFormat::AutoSi);
+fn thing(entry: Entry) -> Thing {
+    let (played_at, played_at_local) = times(entry.played_at, "UTC", SecondsFormat::AutoSi);
     let key = format!("{}@{}", entry.track.uri(), entry.played_at.timestamp_millis());
     let context = |name: &str| entry.context.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let (kind, uri) = (context("type"), context("uri"));

@@ -74,6 +74,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     feed: &FEED,
     feed_params: |data| At::deserialize(data).map_or_else(|_| data.clone(), At::canonical),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check,
 };
 

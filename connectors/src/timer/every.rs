@@ -44,6 +44,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     feed: &FEED,
     feed_params: |data| Every::deserialize(data).map_or_else(|_| data.clone(), |every| json!(every)),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check,
 };
 

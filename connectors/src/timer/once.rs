@@ -47,6 +47,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     feed: &FEED,
     feed_params: |data| Once::deserialize(data).map_or_else(|_| data.clone(), |once| json!({ "at": written(once.at) })),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check: |data| match Once::deserialize(data) {
         Ok(_) => Vec::new(),
         Err(e) => vec![Invalid::new("/at", format!("must be an instant like `2026-12-24T18:00:00+01:00`: {e}"))],

@@ -28,6 +28,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     // One source an AREA, whatever its params: a new secret starts no new source.
     feed_params: |_| json!({}),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check: check::check,
 };
 

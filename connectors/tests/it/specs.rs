@@ -249,6 +249,9 @@ fn an_action_takes_its_own_sample() {
                 (serde_json::from_str(a.sample_params).unwrap(), serde_json::from_str(a.sample_event).unwrap());
             let verdict = (a.select)(&data, &event, None);
             assert_eq!(verdict, engine::port::Verdict::Take, "{}.{}", service.name, a.name);
+            let mut seen = event.clone();
+            a.view.into_iter().for_each(|view| view(&data, &mut seen));
+            assert_eq!(seen, event, "{}.{}: the sample is not what expressions see", service.name, a.name);
             let feed = (a.feed_params)(&data);
             assert_eq!(feed, (a.feed_params)(&data), "{}.{}: feed_params is not a function", service.name, a.name);
             assert!(feed.is_object(), "{}.{}", service.name, a.name);

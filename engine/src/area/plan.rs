@@ -1,6 +1,7 @@
 //! An AREA ready to run: what intake decides by and react executes. Compiled from a stored row, secrets in the clear, so it never
 //! leaves memory and is never printed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,9 +157,20 @@ impl Plan {
         })
     }
 
-    /// What its expressions see of `event`, for a run that is born at `born`.
+    /// An event, or the events of a digest, as its expressions see them.
+    pub fn seen<'e>(&self, event: &'e Value) -> Cow<'e, Value> {
+        let Some(view) = self.action.view else { return Cow::Borrowed(event) };
+        let mut event = event.clone();
+        match event.get_mut("events").and_then(Value::as_array_mut).filter(|_| self.policy.digest.is_some()) {
+            Some(events) => events.iter_mut().for_each(|event| view(&self.data, event)),
+            None => view(&self.data, &mut event),
+        }
+        Cow::Owned(event)
+    }
+
+    /// What its expressions see, for a run that is born at `born`.
     pub fn scope(&self, event: &Value, born: Micros) -> Scope {
-        let scope = Scope::new(event, &self.id.to_string(), &self.name, from_micros(born));
+        let scope = Scope::new(&self.seen(event), &self.id.to_string(), &self.name, from_micros(born));
         match self.policy.digest {
             None => scope.with_large(self.action.about.large),
             Some(_) => scope,

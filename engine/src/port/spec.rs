@@ -55,6 +55,9 @@ pub struct ActionSpec {
     pub feed_params: fn(&Value) -> Value,
     /// Whether the action is about this item; `previous` is the item before it, where the feed hands it on.
     pub select: fn(data: &Value, item: &Value, previous: Option<&Value>) -> Verdict,
+    /// Writes what of an event follows from the AREA's own `data`, so that it is no matter of the feed: local times. What the AREA's
+    /// expressions see; events are stored as the feed gave them. `None`: all see them so.
+    pub view: Option<fn(data: &Value, event: &mut Value)>,
     /// What the schema cannot say about `data`: cron expressions, zones, pointers.
     pub check: fn(&Value) -> Vec<Invalid>,
 }

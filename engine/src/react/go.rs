@@ -109,7 +109,12 @@ async fn event_of(engine: &Engine, row: &RunRow, detail: &Detail) -> sqlx::Resul
     }
     let bodies = crate::store::work::bodies(&engine.db, &detail.events).await?;
     let events: Vec<Value> = bodies.iter().filter_map(|(_, body)| serde_json::from_str(body).ok()).collect();
-    Ok(Some(Arc::new(serde_json::json!({ "count": events.len(), "events": events }))))
+    Ok(Some(Arc::new(digest(events))))
+}
+
+/// A digest as templates see it.
+pub fn digest(events: Vec<Value>) -> Value {
+    serde_json::json!({ "count": events.len(), "events": events })
 }
 
 impl Going<'_> {

@@ -5,6 +5,7 @@ mod go;
 pub mod queue;
 mod record;
 
+pub use go::digest;
 pub use record::shown;
 
 use std::sync::Arc;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::again;
 use engine::fault::Fault;
 use engine::history;
 use engine::hooks::{self, HookAnswer, Request};
 use engine::ids::{AreaId, UserId};
+use engine::limits::Limits;
 use engine::node::{Engine, Steps};
+use engine::rehearse;
 use engine::testkit::databases;
 use serde_json::{Value, json};
 
@@ -40,6 +43,36 @@ async fn what_was_there_does_not_fire_and_what_comes_fires_once() {
                 states == ["done", "done", "done"]
             })
             .await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_area_of_a_source_sees_its_events_by_its_own_data() {
+    for test in databases().await {
+        let name = format!("seen-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let watch = |zone: &str, more: Value| {
+            let mut area = area(&name, json!({"when": format!("event.seen_in == '{zone}'")}));
+            area["action"]["data"]["zone"] = json!(zone);
+            area["reactions"][0]["data"]["text"] = json!("{{ event }}");
+            engine::area::document::merge_patch(&mut area, &more);
+            area
+        };
+        let digest = json!({"policy": {"digest": {"every": "1h", "max": 1}}});
+        for (zone, more) in [("a", json!({})), ("b", json!({})), ("c", digest)] {
+            let id = stage.create(watch(zone, more)).await;
+            stage.joined(id).await;
+        }
+        world(&name, |w| w.items.push(json!({"id": 1})));
+        let got = stage.received(&name, 3).await;
+        let mut seen: Vec<Value> = got.into_iter().map(|(_, params)| params["text"].clone()).collect();
+        seen.sort_by_key(Value::to_string);
+        let one = |zone: &str| json!({"id": 1, "seen_in": zone});
+        assert_eq!(seen, [json!({"count": 1, "events": [one("c")]}), one("a"), one("b")], "{name}");
+        let sources = "SELECT COUNT(*) FROM sources";
+        let (count,): (i64,) = engine::on!(&test.db, pool => sqlx::query_as(sources).fetch_one(pool).await).unwrap();
+        assert_eq!(count, 1, "{name}");
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }
@@ -371,6 +404,27 @@ async fn a_digest_that_is_full_before_it_was_queued_fires_at_once() {
         stage.until("received", received).await;
         assert_eq!(world(&name, |w| w.received[0].1["text"].clone()), "2 came", "{name}");
         node.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_is_a_list_also_of_one_and_when_it_is_tried_out() {
+    for test in databases().await {
+        let name = format!("list-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let mut digest = area(&name, json!({"policy": {"digest": {"every": "1h", "max": 1}}}));
+        digest["reactions"][0]["data"]["text"] = json!("{{ event.count }} {{ event.events[0].text }}");
+        let id = stage.create(digest.clone()).await;
+        stage.joined(id).await;
+        let row = stage.engine.desk().get(stage.user, id).await.unwrap();
+        let plan = stage.engine.desk().planned(&row, &digest).await.unwrap();
+        let rehearsed = rehearse::on_sample(&plan, &stage.clock, &Limits::default());
+        assert_eq!(rehearsed.steps[0].params.as_ref().unwrap()["text"], "1 a sample", "{rehearsed:?}");
+        again::test(&stage.engine, stage.user, id, again::With::Sample).await.unwrap();
+        assert_eq!(stage.received(&name, 1).await[0].1["text"], "1 a sample");
+        world(&name, |w| w.items.push(item(1)));
+        assert_eq!(stage.received(&name, 2).await[1].1["text"], "1 t1");
+        stage.engine.stop(Duration::from_secs(5)).await;
     }
 }
 

@@ -158,6 +158,7 @@ macro_rules! action {
             feed: &$feed,
             feed_params: $params,
             select,
+            view: Some(|data, event| event["seen_in"] = data["zone"].clone()),
             check: |_| Vec::new(),
         };
     };

@@ -32,7 +32,7 @@ impl Mailbox {
         let mut this = Self { w, google, account, path: String::new() };
         let label = json!({"message": "{{ event.id }}", "label": "Noted/Ünö", "create": true});
         let event = json!({"title": "{{ event.subject }}", "start": "{{ event.received_at }}", "description": "{{ event.text }}",
-            "location": "Room 4", "attendees": ["{{ event.from_address }}"], "notify": true, "reminders": [{"minutes": 5}]});
+            "location": "{{ event.received_at_local }}", "attendees": ["{{ event.from_address }}"], "notify": true, "reminders": [{"minutes": 5}]});
         let answer = json!({"to": "{{ event.from }}", "subject": "Re: {{ event.subject }}",
             "text": "Noted as {{ steps.event.id }}.", "attachments": "{{ event.attachments }}"});
         let reactions = [("create_event", event), ("send_mail", answer), ("add_label", label)];
@@ -46,7 +46,7 @@ impl Mailbox {
         let mut reactions: Vec<Value> = reactions.iter().map(|(name, data)| of(name, data)).collect();
         reactions[0]["id"] = json!("event");
         let policy = json!({"order": "queued", "retry": {"attempts": 20, "base": "1s", "max": "2s"}});
-        let action = of("new_mail", &json!({ "query": query }));
+        let action = of("new_mail", &json!({ "query": query, "zone": "Asia/Kathmandu" }));
         let document = json!({"name": query, "action": action, "reactions": reactions, "policy": policy});
         let (status, made) = self.w.call("POST", "/v1/areas", Some(&self.w.ann), Some(document)).await;
         assert_eq!(status, 201, "{made}");
@@ -193,6 +193,9 @@ async fn each_mail_makes_one_event_and_one_answer_whatever_expires_dies_or_is_re
         m.labelled("Found").await == 8
     })
     .await;
+    let list = m.google.acts(ADA, "GET", "/calendar/v3/calendars/primary/events?maxResults=250", None).await;
+    let places = list["items"].as_array().unwrap().iter().filter_map(|event| event["location"].as_str());
+    assert_eq!(places.filter(|place| place.ends_with("+05:45")).count(), 8, "{list}");
     // What is written in them was read for the AREA that uses it, and for the other one not.
     let texts = async |area: &str| {
         let path = format!("/v1/events?limit=8&area={}", area.rsplit('/').next().unwrap());

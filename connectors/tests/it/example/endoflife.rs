@@ -56,6 +56,7 @@ pub static NEW_CYCLE: ActionSpec = ActionSpec {
     // What is fetched: AREAs that agree on this share one poll. `begins` is no part of it, it selects.
     feed_params: |data| json!({ "product": data["product"], "base": data.get("base").unwrap_or(&json!(public())) }),
     select,
+    view: None,
     check: |_| Vec::new(),
 };
 

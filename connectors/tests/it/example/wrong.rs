@@ -49,6 +49,7 @@ macro_rules! wrong {
                 params
             },
             select: |_, _, _| Verdict::Take,
+            view: None,
             check: |_| Vec::new(),
         };
     };

@@ -150,6 +150,7 @@ const NEW_ITEM: ActionSpec = ActionSpec {
     feed: &ITEMS,
     feed_params: |data| json!({"url": data["url"], "items": data["items"], "headers": data["headers"]}),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check: |data| match data["items"].as_str() {
         Some("bad") => vec![Invalid::new("/items", "must be a JSON pointer")],
         _ => Vec::new(),

@@ -215,6 +215,7 @@ macro_rules! action {
             feed: &$feed,
             feed_params: $params,
             select,
+            view: None,
             check: |_| Vec::new(),
         };
     };

@@ -86,6 +86,7 @@ const NEW: ActionSpec = ActionSpec {
     feed: &ITEMS,
     feed_params: |data| json!({ "api": data["api"] }),
     select: |_, _, _| Verdict::Take,
+    view: None,
     check: |_| Vec::new(),
 };
 static NEW_ITEM: ActionSpec = NEW;
