@@ -157,8 +157,14 @@ async fn record(
         engine.wake(Wake::Undecided { part }).await;
         return Ok(id);
     };
-    let scene =
-        Scene { proof, now: engine.clock.micros(), baseline: false, ids: &engine.ids, fan_out: engine.limits.fan_out };
+    let scene = Scene {
+        proof,
+        now: engine.clock.micros(),
+        baseline: false,
+        searched: false,
+        ids: &engine.ids,
+        fan_out: engine.limits.fan_out,
+    };
     let arrival = Arrival::new(id, &body);
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
     if births.mark.is_some() {
@@ -216,6 +222,7 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
             proof,
             now: engine.clock.micros(),
             baseline: false,
+            searched: false,
             ids: &engine.ids,
             fan_out: engine.limits.fan_out,
         };

@@ -24,6 +24,8 @@ pub struct Arrival<'a> {
     pub id: EventId,
     /// Its body, as it is stored.
     pub body: &'a Arc<Value>,
+    /// When it happened, as its feed says.
+    pub at: Option<Micros>,
     /// How many AREAs stand before it in the chain of causes.
     pub depth: i64,
     /// The last AREA that was decided already.
@@ -39,7 +41,7 @@ pub struct Arrival<'a> {
 impl<'a> Arrival<'a> {
     /// An event for everybody who watches.
     pub fn new(id: EventId, body: &'a Arc<Value>) -> Self {
-        Self { id, body, depth: 0, mark: None, only_area: None, direct: false, late: false }
+        Self { id, body, at: None, depth: 0, mark: None, only_area: None, direct: false, late: false }
     }
 }
 
@@ -52,6 +54,8 @@ pub struct Scene<'a> {
     pub now: Micros,
     /// What arrived was there before anybody watched.
     pub baseline: bool,
+    /// What arrived was found by a search after the feed's cursor died, which may find what nobody ever read.
+    pub searched: bool,
     /// Makes run ids.
     pub ids: &'a IdGen,
     /// Runs that may be born at once; the rest follows by a mark.
@@ -128,6 +132,14 @@ pub fn decide(
     births
 }
 
+/// How long a baseline may take: what happens meanwhile may be in it or not.
+const BASELINE: Micros = 5 * 60 * 1_000_000;
+
+/// Whether what happened `at` that time was there before an AREA joined.
+pub fn is_before(at: Option<Micros>, joined: Option<Micros>) -> bool {
+    at.zip(joined).is_some_and(|(at, joined)| at < joined.saturating_sub(BASELINE))
+}
+
 /// Whether an AREA has to do with an arrival at all.
 fn concerns(watcher: &Watcher, arrival: &Arrival<'_>, scene: &Scene<'_>) -> bool {
     let no = watcher.plan.no;
@@ -136,7 +148,9 @@ fn concerns(watcher: &Watcher, arrival: &Arrival<'_>, scene: &Scene<'_>) -> bool
     let since = |joined: Micros| joined / 1_000 <= crate::ids::born_at(arrival.id.0) / 1_000;
     let joined = watcher.joined_at.is_some_and(since) && !scene.baseline;
     let caught_up = arrival.late || watcher.mark.is_none_or(|mark| arrival.id <= mark);
+    let is_old = scene.searched && !watcher.plan.backfill && is_before(arrival.at, watcher.joined_at);
     arrival.mark.is_none_or(|mark| no > mark)
+        && !is_old
         && caught_up
         && arrival.only_area.is_none_or(|only| only == no)
         && (joined || arrival.direct || (arrival.late && watcher.backfills))

@@ -141,7 +141,7 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
             other => other?,
         };
         has_page = true;
-        let page = Taken { last: !page.more, baseline, queues: false, spare, page };
+        let page = Taken { last: !page.more, baseline, searched: since.is_some(), queues: false, spare, page };
         went.items += page.page.items.len();
         went.answer.clone_from(&page.page.answer);
         let (more, gap) = (page.page.more, page.page.gap.clone());
@@ -226,6 +226,8 @@ struct Taken {
     last: bool,
     /// The poll began without a cursor: what is there now is old to everybody.
     baseline: bool,
+    /// The poll searches, as the cursor was dead.
+    searched: bool,
     /// Older events of the source wait for their decision, and these wait behind them.
     queues: bool,
     /// Its items lack what nobody used when they were read.
@@ -301,9 +303,17 @@ fn decide(
     let (events, bodies) = events(engine, row.id, items, undecided)?;
     let mut births = Births::default();
     if undecided.is_none() {
-        let arrivals: Vec<Arrival<'_>> = events.iter().zip(&bodies).map(|(e, body)| Arrival::new(e.id, body)).collect();
+        let arrivals: Vec<Arrival<'_>> =
+            events.iter().zip(&bodies).map(|(e, body)| Arrival { at: e.at, ..Arrival::new(e.id, body) }).collect();
         let now = engine.clock.micros();
-        let scene = Scene { proof, now, baseline: taken.baseline, ids: &engine.ids, fan_out: usize::MAX };
+        let scene = Scene {
+            proof,
+            now,
+            baseline: taken.baseline,
+            searched: taken.searched,
+            ids: &engine.ids,
+            fan_out: usize::MAX,
+        };
         births = intake::decide(watchers, &arrivals, &scene, &|area| engine.open_runs_of(area));
     }
     let mut unit = Unit { proof: Some(proof), events, ..births.unit() };

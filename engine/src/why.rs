@@ -11,6 +11,7 @@ use crate::area::plan::Plan;
 use crate::clock::{Micros, from_micros};
 use crate::history::{self, EventView, RunView};
 use crate::ids::{AreaId, AreaNo, EventId, RunId, SourceId, UserId, born_at};
+use crate::intake::is_before;
 use crate::node::{Engine, Gap, Standing};
 use crate::on;
 use crate::port::Verdict;
@@ -179,20 +180,26 @@ async fn without_run(engine: &Engine, row: &AreaRow, event: &EventView) -> sqlx:
         return Ok(explained(event, "filtered", format!("revision {revision} is no longer kept")));
     };
     let body: Value = serde_json::from_str(&event.body).unwrap_or_default();
-    Ok(judged(&plan, event, &body, recorded))
+    Ok(judged(&plan, event, &body, row.joined_at))
 }
 
-fn judged(plan: &Plan, event: &EventView, body: &Value, at: Micros) -> Explained {
+/// Selection and condition held, and no run was born all the same.
+fn not_decided(event: &EventView, joined: Option<Micros>) -> Explained {
+    match is_before(event.at, joined) {
+        true => explained(event, "before it watched", "it happened before the AREA joined, and was found by a search"),
+        false => explained(event, "filtered", "the AREA was not active when the event was decided"),
+    }
+}
+
+fn judged(plan: &Plan, event: &EventView, body: &Value, joined: Option<Micros>) -> Explained {
     if let Verdict::Leave(why) = (plan.action.select)(&plan.data, body, None) {
         return explained(event, "filtered", why);
     }
     let Some(when) = &plan.when else {
-        return explained(event, "filtered", "the AREA was not active when the event was decided");
+        return not_decided(event, joined);
     };
-    match when.judge(&plan.scope(body, at)) {
-        Ok(judged) if judged.holds => {
-            explained(event, "filtered", "the AREA was not active when the event was decided")
-        }
+    match when.judge(&plan.scope(body, born_at(event.id.0))) {
+        Ok(judged) if judged.holds => not_decided(event, joined),
         Ok(judged) => Explained {
             values: judged.values,
             ..explained(event, "filtered", format!("`{}` does not hold", when.source()))

@@ -603,6 +603,35 @@ async fn a_dead_cursor_is_searched_from_where_the_area_began_and_a_gap_is_shown_
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_search_finds_of_the_time_before_an_area_joined_is_old_to_it() {
+    for test in databases().await {
+        let name = format!("searched-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let new = stage.create(area(&name, json!({}))).await;
+        stage.joined(new).await;
+        let joined = stage.engine.desk().get(stage.user, new).await.unwrap().joined_at.unwrap();
+        let at = |id: i64, seconds: i64| {
+            let mut item = item(id);
+            item["at"] = json!(engine::clock::from_micros(joined + seconds * SECOND));
+            item
+        };
+        // None of them was ever read; the second came while the baseline may have been read.
+        world(&name, |w| {
+            w.items.extend([at(1, -3_600), at(2, -60), at(3, 60)]);
+            w.faults.push(Fault::resync("404"));
+        });
+        stage.received(&name, 2).await;
+        stage.until("said", async || stage.why(new).await["events"][2]["verdict"] == "before it watched").await;
+        // Without a search it is how a feed tells the time, and fires.
+        world(&name, |w| w.items.push(at(4, -3_600)));
+        let got = stage.received(&name, 3).await;
+        let texts: Vec<&str> = got.iter().map(|(_, params)| params["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["t2", "t3", "t4"], "{name}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
 async fn gap(stage: &Stage, id: AreaId) -> Option<String> {
     let engine = &stage.engine;
     let why =

@@ -92,7 +92,7 @@ fn list(cx: &PollCx<'_>) -> Result<Page, Fault> {
         let items = world.items[from..].iter().map(|body| Item {
             key: body["id"].to_string(),
             body: body.clone(),
-            at: Some(cx.now),
+            at: body["at"].as_str().map_or(Some(cx.now), |at| at.parse().ok()),
         });
         let cursor = (world.items.len() != seen || cx.cursor.is_none()).then(|| json!(world.items.len()));
         let items = items.collect();
