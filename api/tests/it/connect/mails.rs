@@ -208,5 +208,5 @@ async fn each_mail_makes_one_event_and_one_answer_whatever_expires_dies_or_is_re
     let path = format!("/gmail/v1/users/me/messages/{}?format=full", sent["messages"][0]["id"].as_str().unwrap());
     let sent = m.google.acts(ADA, "GET", &path, None).await.to_string();
     assert!(sent.contains("a.csv") && sent.contains("@area.invalid"), "{sent}");
-    assert_eq!(m.google.refused(), [""; 0]);
+    assert_eq!(m.google.refused().await, [""; 0]);
 }

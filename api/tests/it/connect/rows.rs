@@ -71,7 +71,7 @@ impl Office {
         assert_eq!(status, 201, "{made}");
         let watch = Watch { path: format!("/v1/areas/{}", made["id"].as_str().unwrap()), sheet };
         let joined = until(PATIENCE, async || self.get(&watch.path).await["source"]["joined_at"].is_string()).await;
-        assert!(joined, "{}\n{:?}", self.get(&format!("{}/why", watch.path)).await, self.google.refused());
+        assert!(joined, "{}\n{:?}", self.get(&format!("{}/why", watch.path)).await, self.google.refused().await);
         watch
     }
 
@@ -108,7 +108,11 @@ impl Office {
         let rows = self.rows(&watch.sheet).await;
         if !is_done || rows != expected {
             let (runs, why) = (self.runs(watch).await, self.get(&format!("{}/why", watch.path)).await);
-            panic!("in vain: {what}: {rows:?}, not {expected:?}\n{}\n{why}\n{:?}", json!(runs), self.google.refused());
+            panic!(
+                "in vain: {what}: {rows:?}, not {expected:?}\n{}\n{why}\n{:?}",
+                json!(runs),
+                self.google.refused().await
+            );
         }
     }
 
@@ -230,7 +234,7 @@ async fn each_event_and_each_file_makes_one_row_whatever_expires_dies_or_is_refu
     o.w.again(&[]);
     o.reacted("it dies before it polls", &events, &[&five[..], &["Team 🎉 | 7", "Team 🎉 | 8"]].concat()).await;
     assert_eq!(o.labels("Team/").await, ["1", "2", "3", "4", "5", "7", "8"]);
-    assert_eq!(o.google.refused(), [""; 0]);
+    assert_eq!(o.google.refused().await, [""; 0]);
     let events = o.google.answered(&format!("/calendar/v3/calendars/{TEAM}/events")).await;
     assert!([401, 410, 429].iter().all(|status| events.contains(status)), "{events:?}");
     let changes = o.google.answered("/drive/v3/changes").await;
@@ -286,7 +290,7 @@ async fn each_day_of_a_series_is_told_once_and_again_where_it_moves_and_never_wh
         rows.push(row(day(0) + TimeDelta::minutes(n)));
     }
     told("pages", &rows).await;
-    assert_eq!(o.google.refused(), [""; 0]);
+    assert_eq!(o.google.refused().await, [""; 0]);
 }
 
 #[tokio::test]
@@ -330,5 +334,5 @@ async fn calendars_labels_folders_spreadsheets_and_sheets_are_offered_by_name() 
     check("sheet", &[("within", link)], json!([["Ann's", "Ann's", null], ["Übersicht", "Übersicht", null]])).await;
     check("sheet", &[("within", "book"), ("q", "über")], json!([["Übersicht", "Übersicht", null]])).await;
     check("sheet", &[], json!("pick the spreadsheet first")).await;
-    assert_eq!(o.google.refused(), [""; 0]);
+    assert_eq!(o.google.refused().await, [""; 0]);
 }

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::Peer;
 use super::browser::{Browser, to};
+use super::discovery::Discovery;
 use crate::daemon::free_port;
 
 /// Its client, as `google-seed.json` says.
@@ -19,6 +20,7 @@ const SEED: (&str, &str) = ("SEED", "google-seed.json");
 pub struct Google {
     peer: Peer,
     prism: Option<Peer>,
+    discovery: Option<Discovery>,
     http: reqwest::Client,
 }
 
@@ -26,7 +28,7 @@ impl Google {
     /// Starts it.
     pub async fn start() -> Option<Self> {
         let peer = Peer::start("google-strict.mjs", &[SEED]).await?;
-        Some(Self { peer, prism: None, http: reqwest::Client::builder().no_proxy().build().unwrap() })
+        Some(Self { peer, prism: None, discovery: None, http: reqwest::Client::builder().no_proxy().build().unwrap() })
     }
 
     /// Starts it with Prism before its APIs.
@@ -42,7 +44,8 @@ impl Google {
         let peer = Peer::start("google-strict.mjs", &[SEED, checked]).await?;
         let env = [("DISCOVERY", discovery.to_str()?), ("UPSTREAM", &peer.url)];
         let prism = Some(Peer::start_on(port, "google-prism.mjs", &env).await?);
-        Some(Self { peer, prism, http: reqwest::Client::builder().no_proxy().build().unwrap() })
+        let discovery = Some(Discovery::read(&discovery));
+        Some(Self { peer, prism, discovery, http: reqwest::Client::builder().no_proxy().build().unwrap() })
     }
 
     /// Where its APIs are, as the daemon is told.
@@ -58,8 +61,16 @@ impl Google {
     }
 
     /// What does not follow Google's description, of requests and of answers.
-    pub fn refused(&self) -> Vec<String> {
-        self.prism.as_ref().map(Peer::refused).unwrap_or_default()
+    pub async fn refused(&self) -> Vec<String> {
+        let (Some(prism), Some(discovery)) = (&self.prism, &self.discovery) else { return Vec::new() };
+        let mut refused = prism.refused();
+        for entry in self.log().await {
+            let path = entry["path"].as_str().unwrap();
+            if ["/gmail/", "/upload/", "/calendar/", "/drive/", "/v4/"].iter().any(|api| path.starts_with(api)) {
+                refused.extend(discovery.unknown(entry["method"].as_str().unwrap(), path));
+            }
+        }
+        refused
     }
 
     /// The person with this address chooses their account and consents: where the browser goes then.
@@ -127,9 +138,12 @@ impl Google {
 
     /// What it answered to a path, the oldest first.
     pub async fn answered(&self, path: &str) -> Vec<u64> {
-        let log: Value = self.http.get(format!("{}/__ctl/log", self.url())).send().await.unwrap().json().await.unwrap();
         let there = |entry: &&Value| entry["path"].as_str().unwrap().split('?').next() == Some(path);
-        log.as_array().unwrap().iter().filter(there).map(|entry| entry["status"].as_u64().unwrap()).collect()
+        self.log().await.iter().filter(there).map(|entry| entry["status"].as_u64().unwrap()).collect()
+    }
+
+    async fn log(&self) -> Vec<Value> {
+        self.http.get(format!("{}/__ctl/log", self.url())).send().await.unwrap().json().await.unwrap()
     }
 
     async fn told(&self, what: &str, body: Value) -> Value {

@@ -2,6 +2,7 @@
 
 mod browser;
 mod chromium;
+mod discovery;
 mod gmail;
 pub mod google;
 mod oidc;
