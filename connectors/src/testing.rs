@@ -131,6 +131,16 @@ pub async fn react(spec: &ReactionSpec, data: Value) -> Result<Value, Fault> {
 
 /// The same with an account.
 pub async fn react_as(spec: &ReactionSpec, data: Value, account: Option<&Account>) -> Result<Value, Fault> {
+    react_again(spec, data, account, false).await
+}
+
+/// The same; `repeated`: an earlier call may have taken effect.
+pub async fn react_again(
+    spec: &ReactionSpec,
+    data: Value,
+    account: Option<&Account>,
+    repeated: bool,
+) -> Result<Value, Fault> {
     assert_eq!((spec.check)(&data), [], "{data}");
     let http = http();
     let cx = ReactCx {
@@ -140,6 +150,7 @@ pub async fn react_as(spec: &ReactionSpec, data: Value, account: Option<&Account
         http: &http,
         born: now(),
         now: now(),
+        repeated,
         slept_until: None,
         areas: &NoAreas,
     };

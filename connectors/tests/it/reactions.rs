@@ -60,6 +60,7 @@ async fn react(path: &str, params: Value) -> (Result<Reacted, Fault>, Vec<String
         http: &http,
         born: born(),
         now,
+        repeated: false,
         slept_until: None,
         areas: &areas,
     };

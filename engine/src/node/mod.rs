@@ -114,6 +114,8 @@ pub struct Engine {
     pub(crate) queue: Mutex<Queue>,
     pub(crate) queue_changed: Notify,
     pub(crate) fresh: Mutex<HashMap<RunId, Fresh>>,
+    /// Waiting runs whose every call is recorded, with the epoch at which that was so.
+    pub(crate) recorded: Mutex<HashMap<RunId, i64>>,
     pub(crate) failing: Mutex<HashMap<AreaNo, (i64, Option<Micros>)>>,
     /// Cursors that moved without items: written with the next event, at hand-over, or hourly.
     pub(crate) dirty: Mutex<HashMap<SourceId, (i64, Value)>>,
@@ -207,6 +209,7 @@ impl Engine {
             queue: Mutex::new(Queue::new(parts.limits.runs_per_user)),
             queue_changed: Notify::new(),
             fresh: Mutex::default(),
+            recorded: Mutex::default(),
             failing: Mutex::default(),
             dirty: Mutex::default(),
             joining: Mutex::default(),

@@ -218,7 +218,8 @@ pub fn drop_parts(engine: &Engine, parts: &[i64]) {
     }
     let runs = lock(&engine.queue).remove_parts(parts);
     let mut fresh = lock(&engine.fresh);
-    runs.iter().for_each(|run| drop(fresh.remove(run)));
+    let mut recorded = lock(&engine.recorded);
+    runs.iter().for_each(|run| drop((fresh.remove(run), recorded.remove(run))));
 }
 
 /// Lets another node have partitions: nothing new starts, what is in flight gets a moment, cursors are written.

@@ -71,6 +71,8 @@ pub struct ReactCx<'a> {
     pub born: DateTime<Utc>,
     /// Now.
     pub now: DateTime<Utc>,
+    /// An earlier call of this very step (and item) may have taken effect. Where it is false, none was made: nothing need be looked for.
+    pub repeated: bool,
     /// The instant that this step asked to be woken at ([`Reacted::WakeAt`]), if it slept.
     pub slept_until: Option<DateTime<Utc>>,
     /// The owner's own AREAs, for `area.*`.

@@ -99,6 +99,11 @@ impl Step {
         self.attempts.iter().rfind(|a| a.index == Some(index)).is_some_and(|a| !a.failed())
     }
 
+    /// Whether a call was made of item `index`.
+    pub fn has_called(&self, index: Option<usize>) -> bool {
+        self.attempts.iter().any(|a| a.index == index)
+    }
+
     /// The number of the next attempt at item `index`, from 1.
     pub fn next_attempt(&self, index: Option<usize>) -> u32 {
         self.attempts.iter().filter(|a| a.index == index && a.failed()).map(|a| a.number).max().unwrap_or(0) + 1

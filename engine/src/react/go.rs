@@ -33,6 +33,8 @@ pub(super) struct Going<'a> {
     pub proof: Proof,
     pub born: Micros,
     pub scope: Scope,
+    /// What `detail` does not tell was not done.
+    pub known: bool,
 }
 
 /// How a step ended for now.
@@ -60,6 +62,10 @@ pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
         Ok(None) => return engine.end_run(head, RunState::Cancelled, "the AREA or its revision is gone").await,
         Err(_) => return engine.run_let_go(head),
     };
+    // A run that was just born, that a policy held, or whose wait was recorded here has made no call that is not recorded.
+    let known = row.event.is_some()
+        || row.state == RunState::Held.as_str()
+        || lock(&engine.recorded).remove(&head.run) == Some(proof.epoch);
     let row = match let_go(engine, head, row, proof).await {
         Ok(Some(row)) => row,
         Ok(None) => return engine.run_ended(head.run),
@@ -73,7 +79,7 @@ pub async fn go(engine: &Arc<Engine>, head: Head, row: Arc<RunRow>) {
     };
     let born = if crate::crash::without("run.birth") { engine.clock.micros() } else { born_at(row.id.0) };
     let scope = plan.scope(&event, born);
-    let mut going = Going { engine, head, row: &row, plan: &plan, detail, proof, born, scope };
+    let mut going = Going { engine, head, row: &row, plan: &plan, detail, proof, born, scope, known };
     let Some(ended) = lock(&engine.going).get(&head.run).cloned() else { return };
     let after = tokio::select! {
         biased;
@@ -341,6 +347,8 @@ impl Going<'_> {
             http: &self.engine.http,
             born: from_micros(self.born),
             now: self.engine.clock.now(),
+            repeated: !self.known
+                || self.detail.steps.iter().any(|known| known.id == step.id && known.has_called(index)),
             slept_until: self.detail.steps.iter().find(|s| s.id == step.id).and_then(|s| s.wake_at).map(from_micros),
             areas: &areas,
         };

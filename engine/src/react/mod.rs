@@ -245,7 +245,16 @@ impl Engine {
         lock(&self.queue).ended(run);
         lock(&self.going).remove(&run);
         lock(&self.fresh).remove(&run);
+        lock(&self.recorded).remove(&run);
         self.queue_changed.notify_one();
+    }
+
+    /// All that a waiting run has called is in its row.
+    fn run_recorded(&self, run: RunId, epoch: i64) {
+        let mut recorded = lock(&self.recorded);
+        if recorded.len() < FRESH {
+            recorded.insert(run, epoch);
+        }
     }
 
     /// A run goes on at `due`.

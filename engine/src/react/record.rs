@@ -69,6 +69,7 @@ pub(super) async fn finish(going: Going<'_>, after: After) {
             let update = going.update(RunState::Waiting, why.clone(), until, None);
             match going.commit(Unit { updates: vec![update], ..Unit::default() }).await {
                 Ok(()) => {
+                    engine.run_recorded(head.run, going.proof.epoch);
                     // The clock may have been set back since it was decided.
                     let gone_back = now - engine.clock.micros();
                     engine.run_again(head.run, if gone_back > 0 { until - gone_back } else { until });

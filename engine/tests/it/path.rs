@@ -15,7 +15,7 @@ use engine::testkit::databases;
 use serde_json::{Value, json};
 
 use crate::scripted::world;
-use crate::stage::{SECOND, Stage, area, item, parts};
+use crate::stage::{SECOND, Stage, area, item, parts, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_there_does_not_fire_and_what_comes_fires_once() {
@@ -110,6 +110,39 @@ async fn a_failed_step_is_tried_again_with_the_same_key_and_what_succeeded_is_no
                 runs.first().is_some_and(|r| r.state == "done")
             })
             .await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_is_told_whether_an_earlier_call_of_it_may_have_taken_effect() {
+    for test in databases().await {
+        let name = format!("repeated-{}", test.label);
+        let mut stage = Stage::set(&test.db).await;
+        let mut two = area(&name, json!({}));
+        let mut second = two["reactions"][0].clone();
+        second["id"] = json!("two");
+        two["reactions"].as_array_mut().unwrap().push(second);
+        let id = stage.create(two).await;
+        stage.joined(id).await;
+        world(&name, |w| {
+            w.refusals.push(Fault::later("503"));
+            w.items.push(item(1));
+        });
+        stage.received(&name, 3).await;
+        // The daemon dies in the middle of a call.
+        let (open, gate) = tokio::sync::watch::channel(false);
+        world(&name, |w| {
+            w.gate = Some(gate);
+            w.items.push(item(2));
+        });
+        stage.received(&name, 4).await;
+        stage.engine.stop(Duration::ZERO).await;
+        stage.engine = start(&test.db, &stage.ring, &stage.clock).await;
+        open.send_replace(true);
+        stage.received(&name, 6).await;
+        let repeated = world(&name, |w| w.repeated.clone());
+        assert_eq!(repeated[..5], [false, true, false, false, true], "{name}");
         stage.engine.stop(Duration::from_secs(5)).await;
     }
 }

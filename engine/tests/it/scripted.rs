@@ -29,6 +29,8 @@ pub struct World {
     pub searched: Vec<chrono::DateTime<chrono::Utc>>,
     /// What was received: key and params.
     pub received: Vec<(String, Value)>,
+    /// Of each, whether an earlier call of that step may have taken effect.
+    pub repeated: Vec<bool>,
     /// Polls so far.
     pub polls: u32,
     /// Whether what is large was wanted, of each poll that had items.
@@ -113,6 +115,7 @@ fn react(cx: ReactCx<'_>) -> Boxed<'_, Result<Reacted, Fault>> {
         let name = name(cx.params);
         let gate = world(&name, |world| {
             world.received.push((cx.key.to_owned(), cx.params.clone()));
+            world.repeated.push(cx.repeated);
             world.gate.clone()
         });
         if let Some(mut gate) = gate {

@@ -78,7 +78,7 @@ impl Stage {
     }
 }
 
-async fn start(db: &Db, ring: &KeyRing, clock: &Clock) -> Arc<Engine> {
+pub async fn start(db: &Db, ring: &KeyRing, clock: &Clock) -> Arc<Engine> {
     let (engine, wakes) = Engine::new(parts(db, ring, clock)).await.unwrap();
     engine.run(wakes);
     engine
