@@ -8,7 +8,7 @@ use wiremock::matchers::{any, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::{SPOTIFY, add_to_playlist, new_saved_track, save, track_played};
-use crate::testing::{Account, http, now, react_as, serve};
+use crate::testing::{Account, http, now, react_again, react_as, serve};
 
 const LIST: &str = "spotify:playlist:3cEYpjA9oz9GiPac4AsH4n";
 
@@ -171,7 +171,7 @@ async fn which_endpoints_an_app_has_is_told_by_the_answers_and_remembered() {
         let account = Account::at(&server.uri());
         let data = json!({"playlist": LIST, "tracks": uri(1)});
         for _ in 0..2 {
-            react_as(&add_to_playlist::SPEC, data.clone(), Some(&account)).await.unwrap();
+            react_again(&add_to_playlist::SPEC, data.clone(), Some(&account), true).await.unwrap();
         }
         let paths: Vec<String> =
             server.received_requests().await.unwrap().iter().map(|r| r.url.path().to_owned()).collect();
@@ -181,35 +181,34 @@ async fn which_endpoints_an_app_has_is_told_by_the_answers_and_remembered() {
 }
 
 #[tokio::test]
-async fn what_was_added_since_the_run_was_born_is_its_own_and_is_not_added_again() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
+async fn what_was_added_since_the_run_was_born_is_its_own_where_it_is_repeated_and_not_before() {
+    // What is in the playlist: one from yesterday; two by an attempt whose answer was lost, at a Spotify whose clock is behind.
     let entry = |n: usize, ago: i64| json!({"added_at": now() - TimeDelta::seconds(ago), "item": {"uri": uri(n)}});
-    // One from yesterday, one by an attempt whose answer was lost.
-    let list = json!({"items": [entry(1, 86_400), entry(2, -5)], "total": 2, "next": null});
-    Mock::given(method("GET")).respond_with(ok(list)).mount(&server).await;
-    Mock::given(method("POST")).respond_with(ok(json!({"snapshot_id": "s"}))).mount(&server).await;
-    let tracks = json!([uri(1), uri(2), uri(3), uri(3)]);
-    let got =
-        react_as(&add_to_playlist::SPEC, json!({"playlist": LIST, "tracks": tracks, "position": 0}), Some(&account))
-            .await;
-    let got = got.unwrap();
-    assert_eq!((&got["added"], &got["skipped"]), (&json!([uri(2), uri(1), uri(3)]), &json!([])));
-    let got = react_as(
-        &add_to_playlist::SPEC,
-        json!({"playlist": LIST, "tracks": tracks, "no_duplicates": true}),
-        Some(&account),
-    )
-    .await;
-    let got = got.unwrap();
-    assert_eq!((&got["added"], &got["skipped"]), (&json!([uri(2), uri(3)]), &json!([uri(1)])));
-    let sent = server.received_requests().await.unwrap();
-    let posted: Vec<Value> = sent.iter().filter(|r| r.method == "POST").map(|r| r.body_json().unwrap()).collect();
-    assert_eq!(posted, [json!({"uris": [uri(1), uri(3)], "position": 1}), json!({"uris": [uri(3)]})]);
+    let list = json!({"items": [entry(1, 86_400), entry(2, -5), entry(3, 3)], "total": 3, "next": null});
+    let tracks = json!([uri(1), uri(2), uri(3), uri(4), uri(4)]);
+    let check = async |repeated: bool, no_duplicates: bool, added: &[usize], skipped: &[usize], want: Value, reads| {
+        let server = MockServer::start().await;
+        Mock::given(method("GET")).respond_with(ok(list.clone())).mount(&server).await;
+        Mock::given(method("POST")).respond_with(ok(json!({"snapshot_id": "s"}))).mount(&server).await;
+        let data = json!({"playlist": LIST, "tracks": tracks, "position": 0, "no_duplicates": no_duplicates});
+        let account = Account::at(&server.uri());
+        let got = react_again(&add_to_playlist::SPEC, data, Some(&account), repeated).await.unwrap();
+        let uris = |all: &[usize]| json!(all.iter().map(|n| uri(*n)).collect::<Vec<_>>());
+        assert_eq!((&got["added"], &got["skipped"]), (&uris(added), &uris(skipped)), "{repeated} {no_duplicates}");
+        let sent = server.received_requests().await.unwrap();
+        let (posted, read): (Vec<_>, Vec<_>) = sent.into_iter().partition(|request| request.method == "POST");
+        assert_eq!((posted.len(), read.len()), (1, reads), "{repeated} {no_duplicates}");
+        assert_eq!(posted[0].body_json::<Value>().unwrap(), want, "{repeated} {no_duplicates}");
+    };
+    let all = json!({"uris": [uri(1), uri(2), uri(3), uri(4)], "position": 0});
+    check(false, false, &[1, 2, 3, 4], &[], all, 0).await;
+    check(true, false, &[2, 3, 1, 4], &[], json!({"uris": [uri(1), uri(4)], "position": 2}), 1).await;
+    check(false, true, &[4], &[1, 2, 3], json!({"uris": [uri(4)], "position": 0}), 1).await;
+    check(true, true, &[2, 3, 4], &[1], json!({"uris": [uri(4)], "position": 2}), 1).await;
 }
 
 #[tokio::test]
-async fn many_tracks_go_in_hundreds_and_the_end_of_a_long_playlist_is_where_they_are_looked_for() {
+async fn many_tracks_go_in_hundreds_and_the_end_of_a_long_playlist_is_where_a_repetition_looks_for_them() {
     let server = MockServer::start().await;
     let account = Account::at(&server.uri());
     Mock::given(method("GET"))
@@ -218,8 +217,8 @@ async fn many_tracks_go_in_hundreds_and_the_end_of_a_long_playlist_is_where_they
         .await;
     Mock::given(method("POST")).respond_with(ok(json!({"snapshot_id": "s"}))).mount(&server).await;
     let tracks: Vec<String> = (0..250).map(uri).collect();
-    let got =
-        react_as(&add_to_playlist::SPEC, json!({"playlist": LIST, "tracks": tracks}), Some(&account)).await.unwrap();
+    let data = json!({"playlist": LIST, "tracks": tracks});
+    let got = react_again(&add_to_playlist::SPEC, data, Some(&account), true).await.unwrap();
     assert_eq!(got["added"], json!(tracks));
     let sent = server.received_requests().await.unwrap();
     let counts: Vec<usize> = sent
