@@ -3,6 +3,9 @@
 
 mod add_to_playlist;
 mod errors;
+#[cfg(test)]
+mod feed_tests;
+mod known;
 mod new_saved_track;
 mod older;
 mod options;

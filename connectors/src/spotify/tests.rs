@@ -1,124 +1,28 @@
-//! What the parts make of what Spotify answers. The whole of them, against a stateful Spotify, is in the daemon's tests.
+//! What the reactions and options make of what Spotify answers; the feeds are in `feed_tests`. The whole of them, against a stateful
+//! Spotify, is in the daemon's tests.
 
 use chrono::TimeDelta;
 use engine::fault::Fault;
-use engine::port::{FeedKind, Page};
 use serde_json::{Value, json};
-use wiremock::matchers::{any, method, path, query_param};
+use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::{SPOTIFY, add_to_playlist, new_saved_track, save, track_played};
+use super::feed_tests::poll;
+use super::{SPOTIFY, add_to_playlist, new_saved_track, save};
 use crate::testing::{Account, http, now, react_again, react_as, serve};
 
 const LIST: &str = "spotify:playlist:3cEYpjA9oz9GiPac4AsH4n";
 
-fn uri(n: usize) -> String {
+pub fn uri(n: usize) -> String {
     format!("spotify:track:{n:022}")
 }
 
-fn saved(n: usize, seconds_ago: i64) -> Value {
+pub fn saved(n: usize, seconds_ago: i64) -> Value {
     json!({"added_at": now() - TimeDelta::seconds(seconds_ago), "track": {"id": format!("{n:022}"), "uri": uri(n), "name": n.to_string()}})
 }
 
-fn ok(body: Value) -> ResponseTemplate {
+pub fn ok(body: Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(body)
-}
-
-/// Polls with a cursor; the page and the cursor behind it.
-async fn poll(spec: &engine::port::ActionSpec, account: &Account, cursor: &mut Option<Value>) -> Result<Page, Fault> {
-    let FeedKind::Polled { poll, .. } = spec.feed.kind else { panic!("polled") };
-    let (http, params) = (http(), json!({}));
-    let page = poll(account.poll(&http, &params, cursor.as_ref())).await?;
-    *cursor = page.cursor.clone().or(cursor.take());
-    Ok(page)
-}
-
-/// A library of `count` tracks, a minute between them, in pages.
-fn library(count: usize) -> impl Fn(&Request) -> ResponseTemplate {
-    move |request| {
-        let of = |name: &str| request.url.query_pairs().find(|(n, _)| n == name).and_then(|(_, v)| v.parse().ok());
-        let (offset, limit): (usize, usize) = (of("offset").unwrap_or(0), of("limit").unwrap());
-        let items: Vec<Value> = (offset..count.min(offset + limit)).map(|n| saved(count - n, n as i64 * 60)).collect();
-        let next =
-            (offset + limit < count).then(|| format!("https://api.spotify.com/v1/me/tracks?offset={}", offset + limit));
-        ok(json!({"items": items, "next": next}))
-    }
-}
-
-#[tokio::test]
-async fn a_backlog_larger_than_a_poll_is_read_to_its_end_and_each_track_comes_once() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    serve(&server, ok(json!({"items": [saved(1, 100_000)], "next": null}))).await;
-    let mut cursor = None;
-    poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    server.reset().await;
-    Mock::given(path("/me/tracks")).respond_with(library(1_200)).mount(&server).await;
-    let (mut keys, mut pages) = (Vec::new(), 0);
-    loop {
-        let page = poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-        let times: Vec<_> = page.items.iter().map(|item| item.at).collect();
-        assert!(times.is_sorted(), "oldest first");
-        keys.extend(page.items.into_iter().map(|item| item.key));
-        pages += 1;
-        if !page.more {
-            break;
-        }
-    }
-    let count = keys.len();
-    keys.sort();
-    keys.dedup();
-    assert_eq!((count, keys.len(), pages), (1_200, 1_200, 3));
-    let again = poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    assert_eq!((again.items.len(), again.cursor), (0, None));
-}
-
-#[tokio::test]
-async fn what_was_saved_in_one_second_comes_in_the_order_in_which_it_was_saved() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    let mut cursor = None;
-    serve(&server, ok(json!({"items": [], "next": null}))).await;
-    poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    serve(&server, ok(json!({"items": [saved(3, 7), saved(2, 7), saved(1, 7)], "next": null}))).await;
-    let page = poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    let names: Vec<&str> = page.items.iter().map(|item| item.body["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["1", "2", "3"]);
-}
-
-#[tokio::test]
-async fn after_a_resync_it_is_searched_from_the_last_item_and_no_further() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    Mock::given(any()).respond_with(library(300)).mount(&server).await;
-    let FeedKind::Polled { poll, .. } = new_saved_track::SPEC.feed.kind else { panic!("polled") };
-    let (http, params) = (http(), json!({}));
-    let cx = account.poll(&http, &params, None);
-    let page = poll(engine::port::PollCx { since: Some(now() - TimeDelta::minutes(70)), ..cx }).await.unwrap();
-    assert_eq!((page.items.len(), page.cursor.is_some()), (71, true));
-    let bad = json!({"top": 7});
-    assert!(matches!(poll(account.poll(&http, &params, Some(&bad))).await, Err(Fault::Resync { .. })));
-}
-
-#[tokio::test]
-async fn plays_that_spotify_no_longer_holds_are_a_gap_and_after_is_in_milliseconds() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    let play = |n: usize, ago: i64| {
-        let track = saved(n, 0)["track"].take();
-        json!({"played_at": now() - TimeDelta::milliseconds(ago), "track": track, "context": null})
-    };
-    serve(&server, ok(json!({"items": [play(1, 86_400_123)]}))).await;
-    let mut cursor = None;
-    poll(&track_played::SPEC, &account, &mut cursor).await.unwrap();
-    let fifty: Vec<Value> = (0..50).map(|n| play(n + 2, n as i64 * 60_000)).collect();
-    serve(&server, ok(json!({ "items": fifty }))).await;
-    let page = poll(&track_played::SPEC, &account, &mut cursor).await.unwrap();
-    assert_eq!(page.items.len(), 50);
-    assert!(page.gap.unwrap().contains("Spotify holds the last 50 plays"));
-    let after = (now() - TimeDelta::milliseconds(86_400_123) - TimeDelta::hours(1)).timestamp_millis() - 1;
-    let sent = server.received_requests().await.unwrap();
-    assert_eq!(sent[0].url.query(), Some(format!("limit=50&after={after}").as_str()));
 }
 
 #[tokio::test]

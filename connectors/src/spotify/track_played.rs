@@ -88,7 +88,7 @@ struct Entry {
 }
 
 async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
-    let mut window = Window::open(cx.cursor, cx.since, LAG)?;
+    let mut window = Window::open(&cx, LAG)?;
     // Exclusive, so that what was played at that very millisecond comes too.
     let after = window.floor.map(|floor| floor.timestamp_millis() - 1);
     let ask = PLAYED.ask().query("limit", LIMIT).maybe("after", after);
@@ -101,9 +101,8 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         }
         _ => None,
     };
-    window.take(list.items.into_iter().map(thing).collect(), LAG);
-    let (items, cursor) = window.close(None);
-    Ok(Page { items, cursor, answer: "200".to_owned(), gap, ..Page::default() })
+    window.take(list.items.into_iter().map(thing).collect());
+    Ok(Page { gap, ..window.close(None) })
 }
 
 fn thing(entry: Entry) -> Thing {
