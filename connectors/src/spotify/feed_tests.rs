@@ -239,3 +239,51 @@ async fn plays_that_spotify_no_longer_holds_are_a_gap_and_after_is_in_millisecon
     let sent = server.received_requests().await.unwrap();
     assert_eq!(sent[0].url.query(), Some(format!("limit=50&after={after}").as_str()));
 }
+
+#[tokio::test]
+async fn one_odd_entry_stops_no_feed_and_is_told() {
+    for (spec, time) in [(LIKED, "added_at"), (&track_played::SPEC, "played_at")] {
+        let server = MockServer::start().await;
+        let account = Account::at(&server.uri());
+        let entry = |at: Value, track: Value| json!({time: at, "track": track});
+        let track = |name: &str, value: Value| {
+            let mut track = saved(7, 0)["track"].take();
+            track[name] = value;
+            entry(json!(now()), track)
+        };
+        let check = async |odd: Value, event: Option<Value>| {
+            let other = entry(json!(now() - TimeDelta::minutes(1)), saved(6, 0)["track"].take());
+            serve(&server, ok(json!({"items": [odd, other], "next": null}))).await;
+            let page = poll(spec, &account, &mut None).await.unwrap();
+            let told =
+                if event.is_some() { "200" } else { "200; entries without a track that can be read, left out: 1" };
+            assert_eq!((page.items.len(), &*page.answer), (1 + usize::from(event.is_some()), told), "{time} {odd}");
+            for (name, value) in event.iter().flat_map(|event| event.as_object().unwrap()) {
+                assert_eq!(&page.items[1].body[name], value, "{time} {odd}");
+            }
+        };
+        check(track("name", json!(null)), Some(json!({"name": "", "uri": uri(7)}))).await;
+        check(track("duration_ms", json!(null)), Some(json!({"duration_ms": 0, "duration": "0:00"}))).await;
+        check(track("explicit", json!(null)), Some(json!({"explicit": false}))).await;
+        check(track("id", json!(null)), Some(json!({"id": null}))).await;
+        check(track("artists", json!(null)), Some(json!({"artists": [], "artist": ""}))).await;
+        let artists = json!([null, {"name": null}, {"name": "Ann"}]);
+        check(track("artists", artists), Some(json!({"artists": ["Ann"], "artist": "Ann"}))).await;
+        check(track("album", json!(null)), Some(json!({"album": "", "image": null}))).await;
+        let album = json!({"name": null, "images": [null, {"url": null, "width": 9}]});
+        check(track("album", album), Some(json!({"album": "", "image": null}))).await;
+        check(track("album", json!({"images": null})), Some(json!({"album": "", "image": null}))).await;
+        check(track("uri", json!(null)), None).await;
+        check(track("name", json!(7)), None).await;
+        check(entry(json!(now()), json!(null)), None).await;
+        check(entry(json!(null), saved(7, 0)["track"].take()), None).await;
+        for year in ["+262142", "9999", "-262143", "1969"] {
+            check(entry(json!(format!("{year}-12-31T23:59:59Z")), saved(7, 0)["track"].take()), None).await;
+        }
+        check(json!("what is this"), None).await;
+        // Where nothing can be read it is another list than we know.
+        serve(&server, ok(json!({"items": ["what", "is this"], "next": null}))).await;
+        let fault = poll(spec, &account, &mut None).await.unwrap_err();
+        assert!(matches!(&fault, Fault::Later { why, .. } if why.contains("with another shape")), "{fault:?}");
+    }
+}

@@ -115,7 +115,7 @@ pub(super) fn check(data: &Value) -> Vec<Invalid> {
 
 #[derive(Deserialize)]
 struct List {
-    items: Vec<Entry>,
+    items: Vec<Value>,
     next: Option<String>,
 }
 
@@ -132,14 +132,14 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
     let mut goes_on = None;
     for _ in 0..PAGES {
         let ask = SAVED.ask().query("limit", LIMIT).maybe("offset", (offset > 0).then_some(offset));
-        let list: List = match caller.json(&ask).await {
+        let list = caller.json(&ask).await.map_err(Fault::from);
+        let read = list.and_then(|List { items, next }| Ok((window.read(&SAVED, items, thing)?, next)));
+        let (things, next) = match read {
             // What was read is recorded; it is asked again from here, and what comes of that is told.
             Err(_) if goes_on.is_some() => break,
             other => other?,
         };
-        // A track that Spotify no longer has comes as null.
-        let things = list.items.into_iter().filter_map(thing).collect();
-        if window.take(things) || list.next.is_none() {
+        if window.take(things) || next.is_none() {
             goes_on = None;
             break;
         }

@@ -6,10 +6,12 @@ use std::borrow::Cow;
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
 use engine::port::{Item, Page, PollCx};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::known::Known;
+use crate::call::ApiCall;
 
 /// What is remembered between polls.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +53,7 @@ pub struct Window<'a> {
     settled: bool,
     known: Known,
     new: Vec<Item>,
+    left_out: usize,
     newest: Option<DateTime<Utc>>,
     oldest: Option<DateTime<Utc>>,
 }
@@ -80,9 +83,37 @@ impl<'a> Window<'a> {
             cursor,
             known,
             new: Vec::new(),
+            left_out: 0,
             newest,
             oldest: None,
         })
+    }
+
+    /// Reads a page's entries one by one, for an odd one must not stop the feed; how many are left out is told. What is no track has
+    /// no thing: Spotify sends null for what it no longer has.
+    ///
+    /// # Errors
+    /// `Later` where none can be read: then it is another list than we know.
+    pub fn read<E: DeserializeOwned>(
+        &mut self,
+        call: &ApiCall,
+        entries: Vec<Value>,
+        thing: impl Fn(E) -> Option<Thing>,
+    ) -> Result<Vec<Thing>, Fault> {
+        let (count, mut odd, mut things) = (entries.len(), None, Vec::new());
+        for entry in entries {
+            match E::deserialize(entry) {
+                Ok(entry) => things.extend(thing(entry).filter(|thing| is_a_time(thing.at))),
+                Err(error) => odd = Some(error),
+            }
+        }
+        self.left_out += count - things.len();
+        match odd {
+            Some(error) if things.is_empty() => {
+                Err(Fault::later(format!("{} answered {} with another shape: {error}", call.api.title, call.name)))
+            }
+            _ => Ok(things),
+        }
     }
 
     /// Takes a page, newest first. True: it reaches back to what is known.
@@ -122,6 +153,15 @@ impl<'a> Window<'a> {
         self.new.reverse();
         self.new.sort_by_key(|item| item.at);
         let cursor = moved.then(|| serde_json::json!(after));
-        Page { items: self.new, cursor, more: walk.is_some(), answer: "200".to_owned(), gap: None }
+        let answer = match self.left_out {
+            0 => "200".to_owned(),
+            count => format!("200; entries without a track that can be read, left out: {count}"),
+        };
+        Page { items: self.new, cursor, more: walk.is_some(), answer, gap: None }
     }
+}
+
+/// Whether something can have happened then, as Spotify is not older than we count: from 1970 to 2106.
+fn is_a_time(at: DateTime<Utc>) -> bool {
+    u32::try_from(at.timestamp()).is_ok()
 }
