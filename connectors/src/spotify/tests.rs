@@ -51,6 +51,25 @@ async fn spotify_says_in_its_body_what_a_refusal_means() {
     check(403, json!({"status": 403, "message": "User not registered"}), None, "User not registered").await;
 }
 
+#[tokio::test]
+async fn a_refusal_that_is_a_line_of_text_is_told_in_its_words_and_a_page_is_not() {
+    let refused = "Spotify answered 403 Forbidden to get-users-saved-tracks";
+    let check = async |kind: &str, body: &str, told: &str| {
+        let server = MockServer::start().await;
+        serve(&server, ResponseTemplate::new(403).set_body_raw(body, kind)).await;
+        let fault = poll(&new_saved_track::SPEC, &Account::at(&server.uri()), &mut None).await.unwrap_err();
+        assert_eq!(fault.why(), format!("{refused}{told}"), "{kind} {body}");
+    };
+    let line = "User not registered in the Developer Dashboard";
+    check("text/plain; charset=utf-8", &format!("{line}\n"), &format!(": {line}")).await;
+    check("Text/Plain", line, &format!(": {line}")).await;
+    check("text/plain", "", "").await;
+    check("text/plain", " <html>", "").await;
+    check("text/html", line, "").await;
+    check("application/octet-stream", line, "").await;
+    check("application/json", r#"{"error": {"message": "No"}}"#, ": No").await;
+}
+
 /// An app with the older endpoints alone, or the newer ones.
 async fn app(refused: &'static str, status: u16) -> MockServer {
     let server = MockServer::start().await;
