@@ -181,20 +181,55 @@ async fn only_what_is_not_saved_yet_is_saved() {
     assert_eq!(got["saved"], json!([uri(1)]));
 }
 
+/// Asks for the options of the service at this place.
+async fn offered(server: &MockServer, place: usize, q: &str) -> Value {
+    let (account, http) = (Account::at(&server.uri()), http());
+    json!((SPOTIFY.options[place].list)(account.options(&http, q)).await.unwrap())
+}
+
+fn listed(id: &str, name: &str, owner: &str, collaborative: bool) -> Value {
+    json!({"id": id, "name": name, "collaborative": collaborative, "owner": {"id": owner, "display_name": owner.to_uppercase()}})
+}
+
 #[tokio::test]
-async fn playlists_and_devices_are_offered_by_name() {
-    let (server, http) = (MockServer::start().await, http());
-    let list = |id: &str, name: &str| json!({"id": id, "name": name, "owner": {"display_name": "Ann"}});
-    let lists = json!({"items": [list("p1", "Party"), null, list("p2", "Work")], "next": null});
+async fn playlists_that_can_be_changed_and_devices_are_offered_by_name() {
+    let server = MockServer::start().await;
+    Mock::given(path("/me")).respond_with(ok(json!({"id": "ann"}))).mount(&server).await;
+    let odd = [json!(null), json!({"id": "p5", "name": "Nobody's party"}), json!({"name": "no id"})];
+    let some = [listed("p1", "Party", "ann", false), listed("p2", "Work", "ann", true)];
+    let others = [listed("p3", "A party of others", "bob", true), listed("p4", "Party hits", "spotify", false)];
+    let lists = json!({"items": ([&some[..], &odd, &others].concat()), "next": null});
     Mock::given(path("/me/playlists")).respond_with(ok(lists)).mount(&server).await;
     let devices = json!({"devices": [{"id": null, "name": "x", "type": "TV"}, {"id": "d1", "name": "Kitchen", "type": "Speaker"}]});
     Mock::given(path("/me/player/devices")).respond_with(ok(devices)).mount(&server).await;
-    let account = Account::at(&server.uri());
-    let offered = async |n: usize, q: &str| json!((SPOTIFY.options[n].list)(account.options(&http, q)).await.unwrap());
-    assert_eq!(
-        offered(0, "part").await,
-        json!({"items": [{"value": "p1", "title": "Party", "detail": "Ann"}], "more": false})
+    let (party, theirs) = (
+        json!({"value": "p1", "title": "Party", "detail": "ANN"}),
+        json!({"value": "p3", "title": "A party of others", "detail": "BOB"}),
     );
-    assert_eq!(offered(0, "").await["items"].as_array().unwrap().len(), 2);
-    assert_eq!(offered(1, "").await["items"], json!([{"value": "d1", "title": "Kitchen", "detail": "speaker"}]));
+    assert_eq!(offered(&server, 0, "part").await, json!({"items": [party, theirs], "more": false}));
+    assert_eq!(offered(&server, 0, "").await["items"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        offered(&server, 1, "").await["items"],
+        json!([{"value": "d1", "title": "Kitchen", "detail": "speaker"}])
+    );
+}
+
+#[tokio::test]
+async fn no_more_playlists_are_read_than_are_offered() {
+    let server = MockServer::start().await;
+    Mock::given(path("/me")).respond_with(ok(json!({"id": "ann"}))).mount(&server).await;
+    let paged = |request: &Request| {
+        let offset = request.url.query_pairs().find(|(n, _)| n == "offset").map_or(0, |(_, v)| v.parse().unwrap());
+        let items: Vec<Value> =
+            (offset..offset + 50).map(|n: usize| listed(&n.to_string(), &format!("List {n}"), "ann", false)).collect();
+        let next = (offset < 950).then(|| format!("https://api.spotify.com/v1/me/playlists?offset={}", offset + 50));
+        ok(json!({"items": items, "next": next}))
+    };
+    Mock::given(path("/me/playlists")).respond_with(paged).mount(&server).await;
+    for (q, items, more, pages) in [("", 100, true, 3), ("list 9", 100, true, 20), ("list 99", 11, false, 20)] {
+        let before = server.received_requests().await.unwrap().len();
+        let got = offered(&server, 0, q).await;
+        assert_eq!((got["items"].as_array().unwrap().len(), &got["more"]), (items, &json!(more)), "{q}");
+        assert_eq!(server.received_requests().await.unwrap().len() - before, 1 + pages, "{q}");
+    }
 }
