@@ -126,16 +126,16 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     let mut baseline = cursor.is_none();
     let mut has_page = false;
     for _ in 0..engine.limits.pages_per_poll {
-        let (page, spare) = match ask(engine, row, feed, &params, cursor.as_ref(), since, at).await {
+        let (page, spare) = match ask(engine, row, feed, &params, cursor.as_ref(), since).await {
             Err(Fault::Resync { why }) if since.is_none() => {
                 tracing::warn!(source = %row.id, why, "the cursor is no longer valid; searching from the last item");
                 since = Some(searched_from(engine, row.id, at).await?);
                 (cursor, baseline) = (None, false);
                 continue;
             }
-            Err(Fault::Later { not_before: Some(until), why, .. }) if has_page && is_soon(row, until, at) => {
-                went.answer = format!("{}; the rest waits: {why}", went.answer);
-                went.goes_on = Some(until.timestamp_micros());
+            Err(fault) if has_page && fault.not_before().is_some_and(|until| is_soon(row, until, at)) => {
+                went.answer = format!("{}; the rest waits: {}", went.answer, fault.why());
+                went.goes_on = fault.not_before().map(|until| until.timestamp_micros());
                 break;
             }
             other => other?,
@@ -198,12 +198,11 @@ async fn ask(
     params: &Value,
     cursor: Option<&Value>,
     since: Option<DateTime<Utc>>,
-    at: Micros,
 ) -> Result<(Page, bool), Fault> {
     let FeedKind::Polled { poll, .. } = feed.kind else {
         return Err(Fault::rejected("this feed is not polled"));
     };
-    let now = from_micros(at);
+    let now = engine.clock.now();
     let provider = engine.feed(&row.service, &row.feed).and_then(|(_, service, _)| service.provider);
     let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account, provider));
     let auth = auth.as_ref().map(|auth| auth as &dyn Auth);

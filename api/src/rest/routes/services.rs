@@ -88,7 +88,7 @@ fn picked(app: &App, path: &PathVars) -> Result<(&'static Service, &'static Opti
 /// What kept the provider from answering.
 fn far(fault: Fault) -> Problem {
     let kind = match fault {
-        Fault::Later { .. } | Fault::Resync { .. } => Kind::Unavailable,
+        Fault::Later { .. } | Fault::Held { .. } | Fault::Resync { .. } => Kind::Unavailable,
         Fault::Reconnect { .. } | Fault::Rejected { .. } => Kind::Conflict,
     };
     Problem::new(kind, fault.why())
