@@ -376,22 +376,21 @@ async fn drop_recorded(engine: &Engine, source: SourceId, items: &mut Vec<Item>)
     Ok(())
 }
 
-/// Where a search after a resync begins: at the last recorded items; where there are none, at the first moment that an AREA of the
-/// source has watched, as far back as events are kept.
+/// Where a search after a resync begins: at the last recorded items, but no sooner than an AREA of the source has watched, and no
+/// later than now, whatever time an item says that it has; as far back as events are kept.
 async fn searched_from(engine: &Engine, source: SourceId, at: Micros) -> sqlx::Result<DateTime<Utc>> {
-    if let Some(last) = last_item(engine, source).await? {
-        return Ok(last);
-    }
+    let last = last_item(engine, source).await?;
     let (joined,): (Option<Micros>,) =
         on!(&engine.db, pool => sqlx::query_as(JOINED_AT).bind(source).fetch_one(pool).await)?;
     let kept = Micros::try_from(engine.limits.keep_events.as_micros()).unwrap_or(Micros::MAX);
-    Ok(from_micros(joined.unwrap_or(at).clamp(at.saturating_sub(kept), at)))
+    let from = joined.unwrap_or(at).max(last.unwrap_or(Micros::MIN));
+    Ok(from_micros(from.clamp(at.saturating_sub(kept), at)))
 }
 
 /// When the last recorded items happened.
-async fn last_item(engine: &Engine, source: SourceId) -> sqlx::Result<Option<DateTime<Utc>>> {
+async fn last_item(engine: &Engine, source: SourceId) -> sqlx::Result<Option<Micros>> {
     let (at,): (Option<Micros>,) = on!(&engine.db, pool => sqlx::query_as(LAST_AT).bind(source).fetch_one(pool).await)?;
-    Ok(at.map(from_micros))
+    Ok(at)
 }
 
 fn next_instant(
