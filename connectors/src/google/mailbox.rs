@@ -124,7 +124,7 @@ struct Read {
 impl Read {
     /// Nothing was read yet. Where it is known when to go on, whoever asks for the next page is told so.
     fn put_off(fault: &Fault) -> Self {
-        let goes_on = matches!(fault, Fault::Later { not_before: Some(_), .. });
+        let goes_on = fault.not_before().is_some();
         Self { items: Vec::new(), done: 0, held: (!goes_on).then(|| fault.why().to_owned()) }
     }
 }

@@ -131,7 +131,7 @@ impl Call {
         self
     }
 
-    /// A smaller cap on the answer than the configured one, in bytes.
+    /// A cap of its own on the answer, in bytes; where a user gave the URL, none above the configured one.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = Some(bytes);
         self

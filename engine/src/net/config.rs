@@ -35,7 +35,7 @@ pub struct NetConfig {
     pub connect_timeout: Duration,
     /// See [`TIMEOUT`]; a call may ask for its own.
     pub timeout: Duration,
-    /// See [`MAX_BODY_BYTES`]; a call may ask for less.
+    /// See [`MAX_BODY_BYTES`]; a call may ask for less, and one to a provider's API for more.
     pub max_body_bytes: usize,
     /// See [`REDIRECTS`].
     pub redirects: usize,

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
 use url::Url;
 
 /// Connections that must fail in a row before a host's circuit opens.
@@ -29,8 +30,6 @@ const PROBE: Duration = Duration::from_secs(15);
 const MAX_TROUBLED: usize = 4096;
 /// Hosts that were not called lately are forgotten every so many calls.
 const CALLS_PER_SWEEP: u64 = 8192;
-/// A clock that goes back by more than this was set, not jittered between threads.
-const SET_BACK: i64 = 1_000_000;
 
 /// A host, as limits and breakers know it.
 pub(super) type HostKey = u64;
@@ -163,27 +162,37 @@ fn nanos(d: Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(u64::MAX / 2)
 }
 
-/// The time that passed, by the instants that callers brought. It never goes back: where the wall clock was set back, time
-/// goes on from there, and no limit has to wait until the clock has caught up.
+/// The time that passed, by the instants that callers bring. It never goes back, and an instant that is older than another (of a
+/// caller that began long ago, or of a clock that was set back) says nothing: then it goes on as this process's own clock does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Time(Arc<Passed>);
 
 #[derive(Debug, Default)]
 struct Passed {
-    seen: AtomicI64,
+    newest: Mutex<Option<Newest>>,
     nanos: AtomicU64,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    /// In microseconds.
+    instant: i64,
+    at: Instant,
+}
+
 impl Time {
-    /// It is `now`; the nanoseconds that have passed.
+    /// It is `now`, or later; the nanoseconds that have passed.
     pub(crate) fn pass(&self, now: DateTime<Utc>) -> u64 {
-        let now = now.timestamp_micros();
-        let seen = self.0.seen.fetch_max(now, Relaxed);
-        if now < seen - SET_BACK {
-            self.0.seen.store(now, Relaxed);
-        }
-        let passed = u64::try_from(now.saturating_sub(seen)).unwrap_or(0).saturating_mul(1000);
-        self.0.nanos.fetch_add(passed, Relaxed) + passed
+        let (now, at) = (now.timestamp_micros(), Instant::now());
+        let mut newest = self.0.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = newest.map_or(now, |known| {
+            let own = i64::try_from(at.saturating_duration_since(known.at).as_micros()).unwrap_or(i64::MAX);
+            if now >= known.instant { now - known.instant } else { own }
+        });
+        let instant = newest.map_or(now, |known| known.instant.saturating_add(passed));
+        *newest = Some(Newest { instant, at });
+        let passed = u64::try_from(passed).unwrap_or(0).saturating_mul(1000);
+        self.0.nanos.fetch_add(passed, Relaxed).saturating_add(passed)
     }
 }
 
@@ -233,12 +242,26 @@ mod tests {
         assert!(limits.check_rate(1, at(101)).is_err());
     }
 
-    #[test]
-    fn a_clock_set_back_neither_blocks_a_host_nor_frees_it() {
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_set_back_neither_blocks_a_host_nor_frees_it() {
         let limits = limits(1);
         assert_eq!(limits.check_rate(1, at(86_400_000)), Ok(()));
         assert!(limits.check_rate(1, at(0)).is_err());
+        tokio::time::advance(Duration::from_millis(1001)).await;
         assert_eq!(limits.check_rate(1, at(1001)), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_began_long_ago_does_not_make_time_go_faster() {
+        let time = Time::default();
+        let start = time.pass(at(0));
+        for second in 1..=30 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            time.pass(at(0));
+            time.pass(at(second * 1000));
+            time.pass(at(500));
+        }
+        assert_eq!(time.pass(at(30_000)) - start, 30_000_000_000);
     }
 
     #[test]

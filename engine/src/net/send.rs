@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use metrics::{Counter, counter};
 use reqwest::{Body, Client, Request, Response};
 use tokio::sync::Semaphore;
@@ -128,7 +129,10 @@ impl Http {
 
     /// Follows redirects: afterwards `call` is the last hop.
     async fn hops(&self, trust: Trust, call: &mut Call, now: DateTime<Utc>, circuit: bool) -> Result<Read, Failure> {
-        let cap = call.max_body.map_or(self.0.config.max_body_bytes, |max| max.min(self.0.config.max_body_bytes));
+        let cap = match (call.max_body, trust) {
+            (Some(max), Trust::Provider) => max,
+            (max, _) => max.map_or(self.0.config.max_body_bytes, |max| max.min(self.0.config.max_body_bytes)),
+        };
         let mut hops = 0;
         loop {
             let response = self.hop(trust, call, now, circuit).await?;
@@ -162,6 +166,9 @@ impl Http {
         *request.headers_mut() = call.headers.clone();
         if !call.body.is_empty() {
             *request.body_mut() = Some(Body::from(call.body.clone()));
+        } else if [Method::POST, Method::PUT, Method::PATCH].contains(&call.method) {
+            // Where it is not said that there is nothing, some servers answer 411 (RFC 9110, 8.6).
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let result = client.execute(request).await.map_err(|e| Failure::of(&e, &call.url));
         match &result {

@@ -143,7 +143,22 @@ async fn an_answer_over_its_cap_is_refused_announced_chunked_or_compressed() {
         assert!(matches!(failure.fault, Fault::Rejected { why } if why.contains("more than 100000 bytes")));
     }
     let fits = Call::get(&format!("{}/plain", server.uri())).unwrap().max_body(1 << 20);
-    assert!(http.send(Trust::User, fits, now()).await.is_err(), "a call may lower the cap, not raise it");
+    assert!(http.send(Trust::User, fits.clone(), now()).await.is_err(), "a call may lower the cap, not raise it");
+    assert_eq!(http.send(Trust::Provider, fits, now()).await.unwrap().body.len(), 1 << 20, "but a provider's may");
+}
+
+#[tokio::test]
+async fn who_sends_nothing_where_something_is_expected_says_so() {
+    let server = MockServer::start().await;
+    Mock::given(path("/")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+    for (name, length) in
+        [("PUT", Some("0")), ("POST", Some("0")), ("PATCH", Some("0")), ("GET", None), ("DELETE", None)]
+    {
+        let call = Call::new(name.parse().unwrap(), server.uri().parse().unwrap());
+        http().send(Trust::Provider, call, now()).await.unwrap();
+        let sent = server.received_requests().await.unwrap().pop().unwrap();
+        assert_eq!(sent.headers.get("content-length").map(|value| value.to_str().unwrap()), length, "{name}");
+    }
 }
 
 #[tokio::test]
