@@ -1,8 +1,7 @@
 //! Sends calls with an account's token: spend, send, refresh once and repeat once, judge.
 
-use std::time::Instant;
-
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::clock::Instant;
 use engine::fault::Fault;
 use engine::net::{Answer, Call, Http, Trust};
 use engine::port::{Api, Auth, OptionsCx, PollCx, ReactCx};
