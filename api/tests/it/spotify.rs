@@ -147,7 +147,7 @@ async fn what_is_saved_comes_into_the_playlist_once_whatever_expires_dies_or_is_
     for mut w in World::all(&[]).await {
         let add = json!({"name": "add_to_playlist", "data": {"playlist": LIST, "tracks": "{{ event.uri }}"}});
 
-        // Half of what it needs is granted: it is told when it is saved, with what grants it.
+        // Half of what it needs is granted: it is told when it is saved, with what grants it and keeps what there is.
         let mut document = json!({"name": "a", "reactions": [add.clone()]});
         document["action"] = json!({"service": "spotify", "name": "new_saved_track", "account": w.account, "data": {}});
         (document["reactions"][0]["service"], document["reactions"][0]["account"]) =
@@ -155,7 +155,7 @@ async fn what_is_saved_comes_into_the_playlist_once_whatever_expires_dies_or_is_
         let (status, said) = w.call("POST", "/v1/areas", Some(&document)).await;
         let grant = json!({"method": "POST", "href": "/v1/connect/spotify", "body": {
             "scopes": ["playlist-modify-public", "playlist-modify-private", "playlist-read-private",
-                "playlist-read-collaborative"]}});
+                "playlist-read-collaborative", "user-library-read"]}});
         assert_eq!((status, &said["errors"][0]["pointer"]), (422, &json!("/reactions/0/account")), "{said}");
         assert_eq!(
             said["errors"],
