@@ -17,6 +17,9 @@ pub const LET_GO: Batch = batch!([0 run bigint]
     "SELECT v.run FROM v WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = v.run AND r.state = 'held')");
 /// Which of the runs are there.
 pub const BORN: Batch = batch!([0 id bigint] "SELECT r.id FROM v CROSS JOIN runs r WHERE r.id = v.id");
+/// Which of the events are decided.
+pub const SETTLED: Batch = batch!([0 id bigint]
+    "SELECT e.id FROM v CROSS JOIN events e WHERE e.id = v.id AND e.undecided IS NULL");
 /// Which of the keys are recorded.
 pub const RECORDED: Batch = batch!([0 source bigint, 1 key text]
     "SELECT e.id, e.source_id, e.key FROM v CROSS JOIN events e WHERE e.source_id = v.source AND e.key = v.key");

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::sql;
 use super::unit::{Proof, Refused, RunState, Unit};
+use crate::ids::{AreaNo, EventId};
 use crate::store::Db;
 use crate::store::batch::{Batch, Tx};
 
@@ -34,6 +35,7 @@ struct Seen {
     stale: HashSet<(i64, i64)>,
     let_go: HashSet<i64>,
     born: HashSet<i64>,
+    settled: HashSet<i64>,
     recorded: HashMap<(i64, String), i64>,
     cursors: HashMap<i64, (i64, Option<String>)>,
 }
@@ -56,6 +58,9 @@ impl Seen {
         let first = units.iter().filter(|_| repeated).filter_map(|u| u.runs.first());
         let rows = read::<(i64,)>(tx, sql::BORN, first.map(|run| (run.id.0,))).await?;
         seen.born = rows.into_iter().map(|(run,)| run).collect();
+        let decided = units.iter().filter(|_| repeated).filter_map(|u| u.decided.first());
+        let rows = read::<(i64,)>(tx, sql::SETTLED, decided.map(|(event, _)| (event.0,))).await?;
+        seen.settled = rows.into_iter().map(|(event,)| event).collect();
         let keys = units.iter().flat_map(|u| &u.events).filter(|e| repeated || !e.fresh);
         let rows = read::<(i64, i64, String)>(tx, sql::RECORDED, keys.map(|e| (e.source.0, &e.key))).await?;
         seen.recorded = rows.into_iter().map(|(id, source, key)| ((source, key), id)).collect();
@@ -68,7 +73,11 @@ impl Seen {
     /// Whether a unit was committed and only the answer was lost. What it rested on may have changed since: that is no reason to
     /// decide again what stands.
     fn has(&self, unit: &Unit) -> bool {
-        unit.runs.first().is_some_and(|run| self.born.contains(&run.id.0))
+        // What is decided without a birth, as where a digest takes it.
+        let lost = unit.proof.is_some_and(|proof| self.lost.contains(&proof));
+        let settled = |decided: &(EventId, Option<AreaNo>)| decided.1.is_none() && self.settled.contains(&decided.0.0);
+        unit.decided.first().is_some_and(|decided| !lost && settled(decided))
+            || unit.runs.first().is_some_and(|run| self.born.contains(&run.id.0))
             || unit.events.first().is_some_and(|event| self.recorded(event) == Some(event.id.0))
     }
 
