@@ -27,10 +27,17 @@ function changed(all, { from, to }) {
   return { some: found.slice(0, PAGE), next: found.length > PAGE ? { from: found[PAGE - 1].at, to } : null };
 }
 
-// Of an object what `fields` names: `nextPageToken,files(id,name)`, `sheets.properties.title`.
+// Of an object what `fields` names: `nextPageToken,files(id,name)`, `sheets.properties.title`; all of it where there is no mask.
 function masked(value, fields) {
+  if (!fields) return value;
   if (Array.isArray(value)) return value.map((one) => masked(one, fields));
-  const names = fields.match(/[\w.]+(\((?:[^()]|\([^()]*\))*\))?/g);
+  let depth = 0;
+  const names = [""];
+  for (const c of fields) {
+    depth += (c === "(") - (c === ")");
+    if (c === "," && depth === 0) names.push("");
+    else names[names.length - 1] += c;
+  }
   const entries = names.map((name) => {
     const [, key, inner] = /^(\w+)(?:\((.*)\)|\.(.*))?$/s.exec(name).filter((part, n) => n < 2 || part !== undefined);
     return [key, inner && value[key] !== undefined ? masked(value[key], inner) : value[key]];
@@ -54,11 +61,11 @@ function days(series) {
   });
 }
 
-const listed = (more) => [200, { kind: "calendar#events", etag: `"${state.at}"`, summary: "Team 🎉", timeZone: ZONE, updated: now(),
-  accessRole: "owner", defaultReminders: [], ...more }];
+const listed = (more, fields) => [200, masked({ kind: "calendar#events", etag: `"${state.at}"`, summary: "Team 🎉", timeZone: ZONE, updated: now(),
+  accessRole: "owner", defaultReminders: [], ...more }, fields)];
 
 function starting(query) {
-  const { timeMin, timeMax, orderBy, pageToken } = query;
+  const { timeMin, timeMax, orderBy, pageToken, fields } = query;
   const own = Object.values(state.events).filter((event) => !event.recurringEventId);
   const all = own.flatMap((event) => (event.recurrence ? days(event) : [event])).filter((event) => event.status !== "cancelled");
   const found = all.filter((event) => of(event.end) > Date.parse(timeMin) && of(event.start) < Date.parse(timeMax));
@@ -66,11 +73,11 @@ function starting(query) {
   const { skip } = pageToken ? place(pageToken) ?? {} : { skip: 0 };
   if (skip === undefined) return invalid;
   const next = found.length > skip + PAGE ? text({ skip: skip + PAGE }) : undefined;
-  return listed({ items: found.slice(skip, skip + PAGE).map(kept), nextPageToken: next });
+  return listed({ items: found.slice(skip, skip + PAGE).map(kept), nextPageToken: next }, fields);
 }
 
 function events(query) {
-  const { syncToken, pageToken, singleEvents, orderBy } = query;
+  const { syncToken, pageToken, singleEvents, orderBy, fields } = query;
   if (orderBy === "startTime" && singleEvents !== "true") return error(400, "badRequest", "orderBy startTime needs singleEvents");
   if (singleEvents === "true") return starting(query);
   if (syncToken && ["q", "timeMin", "timeMax", "orderBy", "updatedMin", "iCalUID"].some((name) => name in query)) return error(400, "badRequest");
@@ -80,7 +87,8 @@ function events(query) {
   if (!here || (pageToken && here.of !== (syncToken ?? ""))) return invalid;
   const { some, next } = changed(state.events, here);
   const items = some.filter((event) => syncToken || event.status !== "cancelled" || event.recurringEventId).map(shown);
-  return listed({ items, ...(next ? { nextPageToken: text({ ...next, of: syncToken ?? "" }) } : { nextSyncToken: text({ to: here.to }) }) });
+  const token = next ? { nextPageToken: text({ ...next, of: syncToken ?? "" }) } : { nextSyncToken: text({ to: here.to }) };
+  return listed({ items, ...token }, fields);
 }
 
 function changes({ pageToken, fields }) {
@@ -149,7 +157,7 @@ function book({ fields = "spreadsheetId,properties,sheets" }, [id]) {
 
 // What is asked, which parameters there are, and who answers.
 const ROUTES = [
-  [new RegExp(`^GET /calendar/v3/calendars/${TEAM}/events$`), "maxResults syncToken pageToken singleEvents orderBy timeMin timeMax", events],
+  [new RegExp(`^GET /calendar/v3/calendars/${TEAM}/events$`), "maxResults syncToken pageToken singleEvents orderBy timeMin timeMax fields", events],
   [/^GET \/drive\/v3\/changes\/startPageToken$/, "supportsAllDrives", start],
   [/^GET \/drive\/v3\/changes$/, "pageToken pageSize includeRemoved supportsAllDrives includeItemsFromAllDrives fields", changes],
   [/^GET \/drive\/v3\/files$/, "q orderBy pageSize pageToken fields supportsAllDrives includeItemsFromAllDrives", files],
