@@ -139,8 +139,9 @@ function values(method, id, range, append, query, body) {
   const rows = book[title], name = `'${title.replaceAll("'", "''")}'`;
   if (method === "GET") return [200, { range: `${name}!A1:Z1`, majorDimension: "ROWS", ...(rows.length && { values: rows.slice(0, 1) }) }];
   if (!query.valueInputOption) return error(400, "badRequest", "'valueInputOption' is required but not specified");
-  const at = append ? rows.length : 0, [row] = body.values;
-  rows[at] = row.map((value, n) => value ?? rows[at]?.[n] ?? "");
+  // Null is skipped, and what is behind the last value stays.
+  const at = append ? rows.length : 0, [row] = body.values, there = rows[at] ?? [];
+  rows[at] = [...row.map((value, n) => value ?? there[n] ?? ""), ...there.slice(row.length)];
   const updatedRange = `${name}!A${at + 1}:${String.fromCharCode(64 + row.length)}${at + 1}`;
   const updates = { spreadsheetId: id, updatedRange, updatedRows: 1, updatedColumns: row.length, updatedCells: row.length };
   return [200, append ? { spreadsheetId: id, tableRange: `${name}!A1:Z${at}`, updates } : updates];

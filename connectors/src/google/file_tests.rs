@@ -172,12 +172,8 @@ async fn values_come_under_their_headers_and_no_text_becomes_a_formula() {
     let mut more = data.clone();
     more["row"]["New"] = json!("x");
     let fault = append(more.clone()).await.unwrap_err();
-    assert!(fault.why().contains("no header `New`; there are: Subject, Größe"), "{fault:?}");
-    more["add_columns"] = json!(true);
-    append(more).await.unwrap();
-    let calls = server.received_requests().await.unwrap();
-    let sent: Value = serde_json::from_slice(&calls[calls.len() - 2].body).unwrap();
-    assert_eq!(sent, json!({"values": [["Subject", "Größe", "", "paid", "New"]]}));
+    let words = "no header `New`; there are: Subject, Größe, , paid. `add_columns` adds";
+    assert!(fault.why().contains(words), "{fault:?}");
     let twice = json!({"spreadsheet": "s1", "row": {"a": 1, "A ": 2}});
     assert_eq!((append_row::SPEC.check)(&twice)[0].pointer, "/row");
 
@@ -191,6 +187,46 @@ async fn values_come_under_their_headers_and_no_text_becomes_a_formula() {
         "message": "Request had insufficient authentication scopes.", "details": [{"reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}]}})))
         .mount(&server).await;
     assert!(append(data).await.unwrap_err().why().contains("the account has not granted spreadsheets"));
+}
+
+#[tokio::test]
+async fn a_header_is_added_behind_the_others_which_stay_as_they_are_and_values_follow_where_it_then_stands() {
+    let data = json!({"spreadsheet": "s1", "row": {"new ": 1, "a": 2}, "add_columns": true});
+    // The first rows as they are read; what is written then, and the row.
+    let run = async |rows: [Value; 2], put: ResponseTemplate| {
+        let server = MockServer::start().await;
+        for (priority, row) in [1, 2].into_iter().zip(rows) {
+            let row = ok(json!({ "values": [row] }));
+            let read = Mock::given(method("GET")).respond_with(row).up_to_n_times(1).with_priority(priority);
+            read.mount(&server).await;
+        }
+        Mock::given(method("PUT")).respond_with(put).mount(&server).await;
+        let done = ok(json!({"updates": {"updatedRange": "A2:D2"}}));
+        Mock::given(method("POST")).respond_with(done).mount(&server).await;
+        let done = react_as(&append_row::SPEC, data.clone(), Some(&Account::at(&server.uri()))).await;
+        let calls = server.received_requests().await.unwrap();
+        let sent =
+            calls.iter().filter(|call| !call.body.is_empty()).map(|call| serde_json::from_slice::<Value>(&call.body));
+        (done.err(), sent.map(|body| Value::take(&mut body.unwrap()["values"][0])).collect::<Vec<_>>())
+    };
+    let header = json!([null, null, "new"]);
+    let (fault, sent) = run([json!(["A", "=B"]), json!(["A", "=B", "New"])], ok(json!({}))).await;
+    assert_eq!((fault, sent), (None, vec![header.clone(), json!([2, null, 1])]));
+    let (fault, sent) = run([json!(["A", "=B"]), json!(["A", "=B", "other", "new"])], ok(json!({}))).await;
+    assert_eq!((fault, sent), (None, vec![header.clone(), json!([2, null, null, 1])]), "somebody made room meanwhile");
+    let (fault, sent) = run([json!(["A", "=B"]), json!(["A", "=B", "other"])], ok(json!({}))).await;
+    assert_eq!(sent, [header.clone()]);
+    assert!(
+        matches!(fault, Some(Fault::Later { maybe_done: false, .. })),
+        "nothing goes under another's header: {fault:?}"
+    );
+    let full = json!({"error": {"code": 400, "message": "Range (x!C1) exceeds grid limits. Max columns: 2", "status": "INVALID_ARGUMENT"}});
+    let full = ResponseTemplate::new(400).set_body_json(full);
+    let (fault, sent) = run([json!(["A", "=B"]), json!([])], full).await;
+    assert_eq!(sent, [header]);
+    assert!(
+        fault.unwrap().why().ends_with("where the sheet has no free column left, add columns to it in Google Sheets")
+    );
 }
 
 #[tokio::test]
