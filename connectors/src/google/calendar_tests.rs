@@ -293,6 +293,14 @@ async fn what_cannot_be_a_time_is_told_when_it_is_saved() {
         (create_event::SPEC.check)(&data).into_iter().map(|wrong| wrong.pointer).collect::<Vec<_>>()
     };
     assert_eq!(check(json!({"start": "tomorrow"})), ["/start"]);
+    let far =
+        ["+262142-12-31T23:30", "-262143-01-01T00:30", "+262142-12-31", "-0001-12-31", "9999-12-31T23:30:00-01:00"];
+    for (far, zone) in
+        far.into_iter().flat_map(|far| ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"].map(|zone| (far, zone)))
+    {
+        assert_eq!(check(json!({"start": far, "end": far, "zone": zone})), ["/start", "/end"], "{far} {zone}");
+    }
+    assert_eq!(check(json!({"start": "9999-12-31T23:30"})), [""; 0]);
     assert_eq!(check(json!({"start": "2026-11-06T10:00", "end": "2026-11-06T09:00"})), ["/end"]);
     assert_eq!(check(json!({"start": "2026-11-06T10:00", "end": "2026-11-07"})), ["/end"]);
     assert_eq!(check(json!({"start": "2026-11-06", "zone": "Europe/Pariss"})), ["/zone"]);
