@@ -91,13 +91,24 @@ function events(query) {
   return listed({ items, ...token }, fields);
 }
 
-function changes({ pageToken, fields }) {
-  const here = place(pageToken);
-  if (!here) return invalid;
-  const { some, next } = changed(state.files, { to: state.at, ...here });
+// The files of a shared drive, or those of none, and of all where they are asked for; null where that is asked in a way that Drive refuses.
+function within({ driveId, supportsAllDrives, includeItemsFromAllDrives, corpora = driveId && "drive" }) {
+  const all = supportsAllDrives === "true" && includeItemsFromAllDrives === "true";
+  if (includeItemsFromAllDrives === "true" && !all) return null;
+  if (driveId ? !all || corpora !== "drive" : corpora) return null;
+  return Object.values(state.files).filter((file) => (driveId ? file.driveId === driveId : all || !file.driveId));
+}
+
+// A shared drive has a log of its own: developers.google.com/workspace/drive/api/guides/about-changes. What of it may be in its members'
+// logs too is not shown.
+function changes({ pageToken, fields, ...query }) {
+  const here = place(pageToken), found = within(query);
+  if (!here || !found || here.drive !== query.driveId) return invalid;
+  const { some, next } = changed(found.filter((file) => query.driveId || !file.driveId), { to: state.at, ...here });
   const change = { kind: "drive#change", type: "file", changeType: "file", time: now(), removed: false };
   const all = some.map((file) => ({ ...change, fileId: file.id, file: kept(file) }));
-  const token = next ? { nextPageToken: text(next) } : { newStartPageToken: text({ from: here.to ?? state.at }) };
+  const { drive } = here;
+  const token = next ? { nextPageToken: text({ ...next, drive }) } : { newStartPageToken: text({ from: here.to ?? state.at, drive }) };
   return [200, masked({ kind: "drive#changeList", changes: all, ...token }, fields ?? "kind,nextPageToken,newStartPageToken,changes")];
 }
 
@@ -111,8 +122,9 @@ const TERMS = [
 ];
 const KEYS = ["createdTime", "sharedWithMeTime", "viewedByMeTime", "modifiedTime", "name"];
 
-function files({ q = "", orderBy = "name", pageSize = 100, pageToken, fields }) {
-  const tests = [];
+function files({ q = "", orderBy = "name", pageToken, fields, ...query }) {
+  const tests = [], there = query.driveId && !query.corpora ? null : within(query);
+  if (!there) return invalid;
   for (let rest = q; rest; ) {
     const [pattern, test] = TERMS.find(([pattern]) => pattern.test(rest)) ?? [];
     if (!pattern) return invalid;
@@ -121,11 +133,11 @@ function files({ q = "", orderBy = "name", pageSize = 100, pageToken, fields }) 
   }
   const [key, order] = orderBy.split(" ");
   if (!KEYS.includes(key)) return invalid;
-  const found = Object.values(state.files).filter((file) => tests.every((test) => test(file)));
+  const found = there.filter((file) => tests.every((test) => test(file)));
   found.sort((a, b) => String(a[key] ?? "").localeCompare(String(b[key] ?? "")) * (order === "desc" ? -1 : 1));
   const { skip } = pageToken ? place(pageToken) ?? {} : { skip: 0 };
   if (skip === undefined) return invalid;
-  const end = skip + Number(pageSize);
+  const end = skip + PAGE;
   const next = found.length > end ? text({ skip: end }) : undefined;
   const page = { kind: "drive#fileList", incompleteSearch: false, files: found.slice(skip, end).map(kept), nextPageToken: next };
   return [200, masked(page, fields ?? "kind,files(id,name,mimeType),nextPageToken")];
@@ -148,7 +160,8 @@ function values(method, id, range, append, query, body) {
 }
 
 const known = (query, names) => Object.keys(query).every((name) => names.split(" ").includes(name));
-const start = () => [200, { kind: "drive#startPageToken", startPageToken: text({ from: state.at }) }];
+const start = ({ driveId: drive, supportsAllDrives }) => (drive && supportsAllDrives !== "true" ? invalid
+  : [200, { kind: "drive#startPageToken", startPageToken: text({ from: state.at, drive }) }]);
 const file = ({ fields = "kind,id,name,mimeType" }, [id]) => (state.files[id] ? [200, masked(kept(state.files[id]), fields)] : missing);
 
 function book({ fields = "spreadsheetId,properties,sheets" }, [id]) {
@@ -159,9 +172,9 @@ function book({ fields = "spreadsheetId,properties,sheets" }, [id]) {
 // What is asked, which parameters there are, and who answers.
 const ROUTES = [
   [new RegExp(`^GET /calendar/v3/calendars/${TEAM}/events$`), "maxResults syncToken pageToken singleEvents orderBy timeMin timeMax fields", events],
-  [/^GET \/drive\/v3\/changes\/startPageToken$/, "supportsAllDrives", start],
-  [/^GET \/drive\/v3\/changes$/, "pageToken pageSize includeRemoved supportsAllDrives includeItemsFromAllDrives fields", changes],
-  [/^GET \/drive\/v3\/files$/, "q orderBy pageSize pageToken fields supportsAllDrives includeItemsFromAllDrives", files],
+  [/^GET \/drive\/v3\/changes\/startPageToken$/, "driveId supportsAllDrives", start],
+  [/^GET \/drive\/v3\/changes$/, "pageToken pageSize includeRemoved driveId supportsAllDrives includeItemsFromAllDrives fields", changes],
+  [/^GET \/drive\/v3\/files$/, "q orderBy pageSize pageToken fields corpora driveId supportsAllDrives includeItemsFromAllDrives", files],
   [/^GET \/drive\/v3\/files\/([^/]+)$/, "fields supportsAllDrives", file],
   [/^GET \/v4\/spreadsheets\/([^/]+)$/, "fields", book],
   [/^(GET|PUT|POST) \/v4\/spreadsheets\/([^/]+)\/values\/([^/]+?)(:append)?$/, "valueInputOption insertDataOption",
