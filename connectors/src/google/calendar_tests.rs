@@ -151,6 +151,29 @@ async fn of_more_events_than_a_cursor_holds_the_latest_stay_known_and_the_others
 }
 
 #[tokio::test]
+async fn no_time_is_too_far_away() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    for day in ["+262142-12-31", "-262143-01-01"] {
+        let at = format!("{day}T00:00:00Z");
+        let since = Some((now(), Some(at.parse().unwrap())));
+        for zone in ["Pacific/Kiritimati", "Etc/GMT+12"] {
+            let more = json!({"created": at, "updated": at, "end": {"dateTime": now()}});
+            let whole = event("day", json!({ "date": day }), more.clone());
+            serve(
+                &server,
+                list(zone, json!([whole, event("instant", json!({ "dateTime": at }), more)]), None, Some("s")),
+            )
+            .await;
+            let page = poll(&new_event::SPEC, &account, &mut None, None).await.unwrap();
+            assert!(keys(&page).contains(&"instant"), "{day} {zone}");
+            poll(&new_event::SPEC, &account, &mut None, since).await.unwrap();
+            assert_eq!(poll(&event_starts::SPEC, &account, &mut None, since).await.unwrap().items, []);
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_what_is_mapped_is_asked_for_of_a_page() {
     let server = MockServer::start().await;
     let account = Account::at(&server.uri());

@@ -105,7 +105,7 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
     let caller = Caller::poll(&cx)?;
     let known = cx.cursor.map(Cursor::deserialize).transpose();
     let known = known.map_err(|_| Fault::resync("the cursor cannot be read"))?;
-    let from = cx.since.map_or(cx.now, |since| since - LAG);
+    let from = cx.since.map_or(cx.now, |since| since.checked_sub_signed(LAG).unwrap_or(since));
     let cursor =
         known.clone().unwrap_or(Cursor { sync: None, page: None, from, by_time: cx.since.is_some(), seen: "".into() });
     let call = if cursor.sync.is_some() { &CHANGES } else { &ALL };
