@@ -73,6 +73,14 @@ impl Seen {
         after
     }
 
+    /// The `most` that were added last.
+    pub fn newest(self, most: usize) -> Self {
+        match self.len().checked_sub(most) {
+            None | Some(0) => self,
+            Some(older) => self.recent.into_iter().skip(older).collect(),
+        }
+    }
+
     fn push(&mut self, hash: u64) -> bool {
         let new = self.known.insert(hash);
         if new {
@@ -131,6 +139,16 @@ mod tests {
         }
         assert_eq!(seen.len(), VANISHED + 1);
         assert!(!seen.has("a") && seen.has("0") && seen.has(&(VANISHED - 1).to_string()), "the oldest went");
+    }
+
+    #[test]
+    fn those_that_were_added_last_are_kept() {
+        let check =
+            |most: usize, expected: &[&str]| assert_eq!(of(["a", "b", "c"]).newest(most), of(expected), "{most}");
+        check(4, &["a", "b", "c"]);
+        check(3, &["a", "b", "c"]);
+        check(2, &["b", "c"]);
+        check(0, &[]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Instants as events carry them.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Offset, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 /// Writes `NAME_local` beside an event's instant `NAME`: as clocks in the `zone` of an AREA's `data` show it.
@@ -12,11 +12,12 @@ pub fn localize(data: &Value, event: &mut Value, name: &str) {
     }
 }
 
-/// An instant in UTC, and as clocks in `zone` show it; in UTC too where there is no such zone.
+/// An instant in UTC, and as clocks in `zone` show it; in UTC too where there is no such zone, or no date any more for its clocks.
 pub fn times(at: DateTime<Utc>, zone: &str, seconds: SecondsFormat) -> (String, String) {
     let utc = at.to_rfc3339_opts(seconds, true);
-    let local = engine::zone::zone(zone).map(|zone| at.with_timezone(&zone).to_rfc3339_opts(seconds, false));
-    (utc.clone(), local.unwrap_or(utc))
+    let local = engine::zone::zone(zone).ok().map(|zone| at.with_timezone(&zone));
+    let local = local.filter(|local| local.naive_utc().checked_add_offset(local.offset().fix()).is_some());
+    (utc.clone(), local.map_or(utc, |local| local.to_rfc3339_opts(seconds, false)))
 }
 
 #[cfg(test)]
@@ -34,6 +35,9 @@ mod tests {
         check(at, "Asia/Kathmandu", SecondsFormat::AutoSi, at, "2026-11-06T14:34:37.250+05:45");
         check(whole, "utc", SecondsFormat::AutoSi, whole, "2026-11-06T08:49:37+00:00");
         check(at, "Nowhere/At_All", SecondsFormat::Secs, whole, whole);
+        let last = "+262142-12-31T23:59:59Z";
+        check(last, "Europe/Paris", SecondsFormat::Secs, last, last);
+        check(last, "America/New_York", SecondsFormat::Secs, last, "+262142-12-31T18:59:59-05:00");
 
         let seen = |mut event: Value, data: Value| {
             localize(&data, &mut event, "at");

@@ -27,10 +27,17 @@ function changed(all, { from, to }) {
   return { some: found.slice(0, PAGE), next: found.length > PAGE ? { from: found[PAGE - 1].at, to } : null };
 }
 
-// Of an object what `fields` names: `nextPageToken,files(id,name)`, `sheets.properties.title`.
+// Of an object what `fields` names: `nextPageToken,files(id,name)`, `sheets.properties.title`; all of it where there is no mask.
 function masked(value, fields) {
+  if (!fields) return value;
   if (Array.isArray(value)) return value.map((one) => masked(one, fields));
-  const names = fields.match(/[\w.]+(\((?:[^()]|\([^()]*\))*\))?/g);
+  let depth = 0;
+  const names = [""];
+  for (const c of fields) {
+    depth += (c === "(") - (c === ")");
+    if (c === "," && depth === 0) names.push("");
+    else names[names.length - 1] += c;
+  }
   const entries = names.map((name) => {
     const [, key, inner] = /^(\w+)(?:\((.*)\)|\.(.*))?$/s.exec(name).filter((part, n) => n < 2 || part !== undefined);
     return [key, inner && value[key] !== undefined ? masked(value[key], inner) : value[key]];
@@ -54,11 +61,11 @@ function days(series) {
   });
 }
 
-const listed = (more) => [200, { kind: "calendar#events", etag: `"${state.at}"`, summary: "Team 🎉", timeZone: ZONE, updated: now(),
-  accessRole: "owner", defaultReminders: [], ...more }];
+const listed = (more, fields) => [200, masked({ kind: "calendar#events", etag: `"${state.at}"`, summary: "Team 🎉", timeZone: ZONE, updated: now(),
+  accessRole: "owner", defaultReminders: [], ...more }, fields)];
 
 function starting(query) {
-  const { timeMin, timeMax, orderBy, pageToken } = query;
+  const { timeMin, timeMax, orderBy, pageToken, fields } = query;
   const own = Object.values(state.events).filter((event) => !event.recurringEventId);
   const all = own.flatMap((event) => (event.recurrence ? days(event) : [event])).filter((event) => event.status !== "cancelled");
   const found = all.filter((event) => of(event.end) > Date.parse(timeMin) && of(event.start) < Date.parse(timeMax));
@@ -66,11 +73,11 @@ function starting(query) {
   const { skip } = pageToken ? place(pageToken) ?? {} : { skip: 0 };
   if (skip === undefined) return invalid;
   const next = found.length > skip + PAGE ? text({ skip: skip + PAGE }) : undefined;
-  return listed({ items: found.slice(skip, skip + PAGE).map(kept), nextPageToken: next });
+  return listed({ items: found.slice(skip, skip + PAGE).map(kept), nextPageToken: next }, fields);
 }
 
 function events(query) {
-  const { syncToken, pageToken, singleEvents, orderBy } = query;
+  const { syncToken, pageToken, singleEvents, orderBy, fields } = query;
   if (orderBy === "startTime" && singleEvents !== "true") return error(400, "badRequest", "orderBy startTime needs singleEvents");
   if (singleEvents === "true") return starting(query);
   if (syncToken && ["q", "timeMin", "timeMax", "orderBy", "updatedMin", "iCalUID"].some((name) => name in query)) return error(400, "badRequest");
@@ -80,16 +87,28 @@ function events(query) {
   if (!here || (pageToken && here.of !== (syncToken ?? ""))) return invalid;
   const { some, next } = changed(state.events, here);
   const items = some.filter((event) => syncToken || event.status !== "cancelled" || event.recurringEventId).map(shown);
-  return listed({ items, ...(next ? { nextPageToken: text({ ...next, of: syncToken ?? "" }) } : { nextSyncToken: text({ to: here.to }) }) });
+  const token = next ? { nextPageToken: text({ ...next, of: syncToken ?? "" }) } : { nextSyncToken: text({ to: here.to }) };
+  return listed({ items, ...token }, fields);
 }
 
-function changes({ pageToken, fields }) {
-  const here = place(pageToken);
-  if (!here) return invalid;
-  const { some, next } = changed(state.files, { to: state.at, ...here });
+// The files of a shared drive, or those of none, and of all where they are asked for; null where that is asked in a way that Drive refuses.
+function within({ driveId, supportsAllDrives, includeItemsFromAllDrives, corpora = driveId && "drive" }) {
+  const all = supportsAllDrives === "true" && includeItemsFromAllDrives === "true";
+  if (includeItemsFromAllDrives === "true" && !all) return null;
+  if (driveId ? !all || corpora !== "drive" : corpora) return null;
+  return Object.values(state.files).filter((file) => (driveId ? file.driveId === driveId : all || !file.driveId));
+}
+
+// A shared drive has a log of its own: developers.google.com/workspace/drive/api/guides/about-changes. What of it may be in its members'
+// logs too is not shown.
+function changes({ pageToken, fields, ...query }) {
+  const here = place(pageToken), found = within(query);
+  if (!here || !found || here.drive !== query.driveId) return invalid;
+  const { some, next } = changed(found.filter((file) => query.driveId || !file.driveId), { to: state.at, ...here });
   const change = { kind: "drive#change", type: "file", changeType: "file", time: now(), removed: false };
   const all = some.map((file) => ({ ...change, fileId: file.id, file: kept(file) }));
-  const token = next ? { nextPageToken: text(next) } : { newStartPageToken: text({ from: here.to ?? state.at }) };
+  const { drive } = here;
+  const token = next ? { nextPageToken: text({ ...next, drive }) } : { newStartPageToken: text({ from: here.to ?? state.at, drive }) };
   return [200, masked({ kind: "drive#changeList", changes: all, ...token }, fields ?? "kind,nextPageToken,newStartPageToken,changes")];
 }
 
@@ -103,8 +122,9 @@ const TERMS = [
 ];
 const KEYS = ["createdTime", "sharedWithMeTime", "viewedByMeTime", "modifiedTime", "name"];
 
-function files({ q = "", orderBy = "name", pageSize = 100, pageToken, fields }) {
-  const tests = [];
+function files({ q = "", orderBy = "name", pageToken, fields, ...query }) {
+  const tests = [], there = query.driveId && !query.corpora ? null : within(query);
+  if (!there) return invalid;
   for (let rest = q; rest; ) {
     const [pattern, test] = TERMS.find(([pattern]) => pattern.test(rest)) ?? [];
     if (!pattern) return invalid;
@@ -113,11 +133,11 @@ function files({ q = "", orderBy = "name", pageSize = 100, pageToken, fields }) 
   }
   const [key, order] = orderBy.split(" ");
   if (!KEYS.includes(key)) return invalid;
-  const found = Object.values(state.files).filter((file) => tests.every((test) => test(file)));
+  const found = there.filter((file) => tests.every((test) => test(file)));
   found.sort((a, b) => String(a[key] ?? "").localeCompare(String(b[key] ?? "")) * (order === "desc" ? -1 : 1));
   const { skip } = pageToken ? place(pageToken) ?? {} : { skip: 0 };
   if (skip === undefined) return invalid;
-  const end = skip + Number(pageSize);
+  const end = skip + PAGE;
   const next = found.length > end ? text({ skip: end }) : undefined;
   const page = { kind: "drive#fileList", incompleteSearch: false, files: found.slice(skip, end).map(kept), nextPageToken: next };
   return [200, masked(page, fields ?? "kind,files(id,name,mimeType),nextPageToken")];
@@ -131,15 +151,17 @@ function values(method, id, range, append, query, body) {
   const rows = book[title], name = `'${title.replaceAll("'", "''")}'`;
   if (method === "GET") return [200, { range: `${name}!A1:Z1`, majorDimension: "ROWS", ...(rows.length && { values: rows.slice(0, 1) }) }];
   if (!query.valueInputOption) return error(400, "badRequest", "'valueInputOption' is required but not specified");
-  const at = append ? rows.length : 0, [row] = body.values;
-  rows[at] = row.map((value, n) => value ?? rows[at]?.[n] ?? "");
+  // Null is skipped, and what is behind the last value stays.
+  const at = append ? rows.length : 0, [row] = body.values, there = rows[at] ?? [];
+  rows[at] = [...row.map((value, n) => value ?? there[n] ?? ""), ...there.slice(row.length)];
   const updatedRange = `${name}!A${at + 1}:${String.fromCharCode(64 + row.length)}${at + 1}`;
   const updates = { spreadsheetId: id, updatedRange, updatedRows: 1, updatedColumns: row.length, updatedCells: row.length };
   return [200, append ? { spreadsheetId: id, tableRange: `${name}!A1:Z${at}`, updates } : updates];
 }
 
 const known = (query, names) => Object.keys(query).every((name) => names.split(" ").includes(name));
-const start = () => [200, { kind: "drive#startPageToken", startPageToken: text({ from: state.at }) }];
+const start = ({ driveId: drive, supportsAllDrives }) => (drive && supportsAllDrives !== "true" ? invalid
+  : [200, { kind: "drive#startPageToken", startPageToken: text({ from: state.at, drive }) }]);
 const file = ({ fields = "kind,id,name,mimeType" }, [id]) => (state.files[id] ? [200, masked(kept(state.files[id]), fields)] : missing);
 
 function book({ fields = "spreadsheetId,properties,sheets" }, [id]) {
@@ -149,10 +171,10 @@ function book({ fields = "spreadsheetId,properties,sheets" }, [id]) {
 
 // What is asked, which parameters there are, and who answers.
 const ROUTES = [
-  [new RegExp(`^GET /calendar/v3/calendars/${TEAM}/events$`), "maxResults syncToken pageToken singleEvents orderBy timeMin timeMax", events],
-  [/^GET \/drive\/v3\/changes\/startPageToken$/, "supportsAllDrives", start],
-  [/^GET \/drive\/v3\/changes$/, "pageToken pageSize includeRemoved supportsAllDrives includeItemsFromAllDrives fields", changes],
-  [/^GET \/drive\/v3\/files$/, "q orderBy pageSize pageToken fields supportsAllDrives includeItemsFromAllDrives", files],
+  [new RegExp(`^GET /calendar/v3/calendars/${TEAM}/events$`), "maxResults syncToken pageToken singleEvents orderBy timeMin timeMax fields", events],
+  [/^GET \/drive\/v3\/changes\/startPageToken$/, "driveId supportsAllDrives", start],
+  [/^GET \/drive\/v3\/changes$/, "pageToken pageSize includeRemoved driveId supportsAllDrives includeItemsFromAllDrives fields", changes],
+  [/^GET \/drive\/v3\/files$/, "q orderBy pageSize pageToken fields corpora driveId supportsAllDrives includeItemsFromAllDrives", files],
   [/^GET \/drive\/v3\/files\/([^/]+)$/, "fields supportsAllDrives", file],
   [/^GET \/v4\/spreadsheets\/([^/]+)$/, "fields", book],
   [/^(GET|PUT|POST) \/v4\/spreadsheets\/([^/]+)\/values\/([^/]+?)(:append)?$/, "valueInputOption insertDataOption",

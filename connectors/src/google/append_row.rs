@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::new_file::id_of;
 use super::{SHEETS, TRIED_FAKE};
-use crate::call::{ApiCall, Caller};
+use crate::call::{ApiCall, Caller, Reason, Refused};
 
 static READ: ApiCall = ApiCall::get(&SHEETS, "values.get", "v4/spreadsheets/{id}/values/{range}").scopes(SPEC.scopes);
 static WRITE: ApiCall =
@@ -34,7 +34,7 @@ struct Append {
         example = json!({"Subject": "{{ event.subject }}"})
     )]
     row: Map<String, Value>,
-    /// Whether a column is added for a header that is not there.
+    /// Whether a header that is not there is written behind the others; the sheet needs a free column for it.
     #[serde(default)]
     add_columns: bool,
     /// Whether values are read as if somebody typed them: dates, formulas. Texts of others may then become formulas.
@@ -67,7 +67,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
         "link": "https://docs.google.com/spreadsheets/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs"}"#,
     scopes: &["spreadsheets"],
     about: About {
-        cost: "2 calls; 1 more where headers are added",
+        cost: "2 calls; 2 more where headers are added",
         tried: TRIED_FAKE,
         gives: Some(params::<Output>),
         large: &[],
@@ -112,21 +112,31 @@ async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
     let append = Append::deserialize(cx.params).map_err(|e| Fault::rejected(format!("google.append_row: {e}")))?;
     let (caller, id) = (Caller::react(&cx)?, id_of(&append.spreadsheet).to_owned());
     let at = |call: &'static ApiCall, cells| call.ask().at("id", &id).at("range", range(&append.sheet, cells));
-    let found: Values = caller.json(&at(&READ, "1:1")).await?;
-    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut headers: Vec<String> = found.values.into_iter().next().unwrap_or_default().into_iter().map(text).collect();
+    let read = async || Ok::<_, Fault>(headers(caller.json(&at(&READ, "1:1")).await?));
+    let missing = |headers: &[String]| {
+        append.row.keys().map(|name| name.trim()).filter(|name| place(headers, name).is_none()).collect::<Vec<_>>()
+    };
+    let mut headers = read().await?;
     if headers.first().is_some_and(String::is_empty) {
         return Err(Fault::rejected("the first cell of the sheet is empty: give the first column a header"));
     }
-    let missing: Vec<String> = append.row.keys().filter(|name| place(&headers, name).is_none()).cloned().collect();
-    if !missing.is_empty() {
+    let new = missing(&headers);
+    if !new.is_empty() {
+        let names = new.join("`, `");
         if !append.add_columns {
-            let why = format!("there is no header `{}`; there are: {}", missing.join("`, `"), headers.join(", "));
+            let known = headers.join(", ");
+            let why = format!("there is no header `{names}`; there are: {known}. `add_columns` adds what is not there");
             return Err(Fault::rejected(why));
         }
-        headers.extend(missing.into_iter().map(|name| name.trim().to_owned()));
-        let ask = at(&WRITE, "1:1").query("valueInputOption", "RAW").json(&json!({ "values": [headers] }));
-        caller.json::<Value>(&ask).await?;
+        // Null leaves a cell as it is: what is there may be a formula, or have come meanwhile.
+        let row: Vec<Option<&str>> = headers.iter().map(|_| None).chain(new.into_iter().map(Some)).collect();
+        let ask = at(&WRITE, "1:1").query("valueInputOption", "RAW").json(&json!({ "values": [row] }));
+        caller.json::<Value>(&ask).await.map_err(widened)?;
+        // Somebody else may have written a header to the same place.
+        headers = read().await?;
+        if !missing(&headers).is_empty() {
+            return Err(Fault::later(format!("the header `{names}` was written and is gone again")));
+        }
     }
     let mut row = vec![Value::Null; headers.len()];
     for (name, value) in append.row {
@@ -143,6 +153,22 @@ async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
     let range = done.updates.updated_range;
     let link = format!("https://docs.google.com/spreadsheets/d/{id}");
     Ok(Reacted::Done(json!(Output { spreadsheet: id, number: number(&range), range, link })))
+}
+
+/// What the first row shows.
+fn headers(found: Values) -> Vec<String> {
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    found.values.into_iter().next().unwrap_or_default().into_iter().map(text).collect()
+}
+
+/// A header is written where there is a column: only rows are made as they are needed.
+fn widened(refused: Refused) -> Fault {
+    match refused.fault {
+        Fault::Rejected { why } if refused.reason == Reason::Wrong => Fault::rejected(format!(
+            "{why}; where the sheet has no free column left, add columns to it in Google Sheets"
+        )),
+        fault => fault,
+    }
 }
 
 fn place(headers: &[String], name: &str) -> Option<usize> {

@@ -8,6 +8,7 @@ use wiremock::matchers::{any, method, path, query_param, query_param_is_missing}
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::{create_event, event_starts, new_event};
+use crate::seen::Seen;
 use crate::testing::{Account, http, now, react_as, serve};
 
 fn ok(body: Value) -> ResponseTemplate {
@@ -96,6 +97,96 @@ async fn the_sync_token_is_taken_from_the_last_page_and_what_changes_is_not_new(
     let page = poll(&new_event::SPEC, &account, &mut None, since).await.unwrap();
     assert_eq!(keys(&page), ["e"], "of a whole list only what was made since");
     assert!(page.gap.unwrap().contains("could not be told from older ones"));
+}
+
+#[tokio::test]
+async fn a_series_is_told_once_also_where_only_days_of_it_are_seen_and_not_where_it_was_there() {
+    let (server, mut cursor) = (MockServer::start().await, None);
+    let account = Account::at(&server.uri());
+    let at = json!({"dateTime": "2026-11-07T09:00:00Z"});
+    let whole = |id: &str| event(id, at.clone(), json!({"recurrence": ["RRULE:FREQ=WEEKLY"]}));
+    let day = |series: &str, n: u8, more: Value| {
+        let mut day = event(&format!("{series}_{n}"), at.clone(), json!({ "recurringEventId": series }));
+        day.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        day
+    };
+    let mut told = async |items: Value| {
+        serve(&server, list("UTC", items, None, Some("s"))).await;
+        let page = poll(&new_event::SPEC, &account, &mut cursor, None).await.unwrap();
+        page.items.into_iter().map(|item| (item.key, item.body["id"].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+    };
+    let own = |key: &str, id: &str| (key.to_owned(), id.to_owned());
+    let off = json!({"status": "cancelled"});
+    assert_eq!(told(json!([whole("ours"), day("lent", 1, json!({}))])).await.len(), 2);
+    assert_eq!(
+        told(json!([day("ours", 1, json!({})), day("ours", 2, off.clone()), day("lent", 1, json!({}))])).await,
+        []
+    );
+    let days = json!([day("guest", 3, off), day("guest", 1, json!({})), day("guest", 2, json!({}))]);
+    assert_eq!(told(days).await, [own("guest", "guest_1")]);
+    assert_eq!(told(json!([day("guest", 4, json!({})), whole("guest")])).await, []);
+    assert_eq!(told(json!([day("new", 1, json!({})), whole("new")])).await, [own("new", "new")]);
+}
+
+#[tokio::test]
+async fn of_more_events_than_a_cursor_holds_the_latest_stay_known_and_the_others_are_told_by_their_time() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    let mut seen = Seen::default();
+    for n in 0..new_event::KNOWN {
+        seen.add(&n.to_string());
+    }
+    let from = now() - TimeDelta::hours(1);
+    let mut cursor = Some(json!({"sync": "s", "from": from, "seen": seen.text()}));
+    let at = json!({"dateTime": "2026-11-07T09:00:00Z"});
+    let made = |id: &str, created: DateTime<Utc>| event(id, at.clone(), json!({ "created": created }));
+    let old = from - TimeDelta::days(1);
+    for expected in [&["new"][..], &[]] {
+        let all = json!([made("old", old), made("new", now()), made("0", old), made("19999", now())]);
+        serve(&server, list("UTC", all, None, Some("s"))).await;
+        assert_eq!(keys(&poll(&new_event::SPEC, &account, &mut cursor, None).await.unwrap()), expected);
+    }
+    let seen = Seen::read(cursor.unwrap()["seen"].as_str().unwrap()).unwrap();
+    assert_eq!((seen.len(), seen.has("new"), seen.has("1")), (new_event::KNOWN, true, false));
+}
+
+#[tokio::test]
+async fn no_time_is_too_far_away() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    for day in ["+262142-12-31", "-262143-01-01"] {
+        let at = format!("{day}T00:00:00Z");
+        let since = Some((now(), Some(at.parse().unwrap())));
+        for zone in ["Pacific/Kiritimati", "Etc/GMT+12"] {
+            let more = json!({"created": at, "updated": at, "end": {"dateTime": now()}});
+            let whole = event("day", json!({ "date": day }), more.clone());
+            serve(
+                &server,
+                list(zone, json!([whole, event("instant", json!({ "dateTime": at }), more)]), None, Some("s")),
+            )
+            .await;
+            let page = poll(&new_event::SPEC, &account, &mut None, None).await.unwrap();
+            assert!(keys(&page).contains(&"instant"), "{day} {zone}");
+            poll(&new_event::SPEC, &account, &mut None, since).await.unwrap();
+            assert_eq!(poll(&event_starts::SPEC, &account, &mut None, since).await.unwrap().items, []);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_mapped_is_asked_for_of_a_page() {
+    let server = MockServer::start().await;
+    let account = Account::at(&server.uri());
+    let many: Vec<Value> = (0..300).map(|n| event(&n.to_string(), json!({"date": "2026-11-07"}), json!({}))).collect();
+    for (spec, items, limit) in [(&new_event::SPEC, 250, "1000"), (&event_starts::SPEC, 0, "250")] {
+        serve(&server, list("UTC", json!(many), None, Some("s"))).await;
+        assert_eq!(poll(spec, &account, &mut None, None).await.unwrap().items.len(), items);
+        let asked = server.received_requests().await.unwrap()[0].url.clone();
+        let asked: std::collections::BTreeMap<_, _> = asked.query_pairs().collect();
+        assert_eq!(asked["maxResults"], limit);
+        let fields = &asked["fields"];
+        assert!(fields.contains("nextSyncToken,items(id,status,") && !fields.contains(' '), "{fields}");
+    }
 }
 
 #[tokio::test]
@@ -225,6 +316,14 @@ async fn what_cannot_be_a_time_is_told_when_it_is_saved() {
         (create_event::SPEC.check)(&data).into_iter().map(|wrong| wrong.pointer).collect::<Vec<_>>()
     };
     assert_eq!(check(json!({"start": "tomorrow"})), ["/start"]);
+    let far =
+        ["+262142-12-31T23:30", "-262143-01-01T00:30", "+262142-12-31", "-0001-12-31", "9999-12-31T23:30:00-01:00"];
+    for (far, zone) in
+        far.into_iter().flat_map(|far| ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"].map(|zone| (far, zone)))
+    {
+        assert_eq!(check(json!({"start": far, "end": far, "zone": zone})), ["/start", "/end"], "{far} {zone}");
+    }
+    assert_eq!(check(json!({"start": "9999-12-31T23:30"})), [""; 0]);
     assert_eq!(check(json!({"start": "2026-11-06T10:00", "end": "2026-11-06T09:00"})), ["/end"]);
     assert_eq!(check(json!({"start": "2026-11-06T10:00", "end": "2026-11-07"})), ["/end"]);
     assert_eq!(check(json!({"start": "2026-11-06", "zone": "Europe/Pariss"})), ["/zone"]);

@@ -11,6 +11,11 @@ use crate::when::times;
 /// Attendees that an event lists.
 const ATTENDEES: usize = 200;
 
+/// What is read of a list of events: a whole one, with what nobody maps, may be many times as large.
+pub const FIELDS: &str = "summary,timeZone,nextPageToken,nextSyncToken,items(id,status,summary,description,location,htmlLink,hangoutLink,\
+    start(date,dateTime),end(date,dateTime),organizer(email,displayName),attendees(email,displayName,responseStatus),recurrence,\
+    recurringEventId,created,updated)";
+
 /// What people map of a calendar's event.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Happening {

@@ -1,7 +1,7 @@
 //! The reaction `google.create_event`. The event's id comes from the run's key: a repetition is refused by Google as a duplicate, and is
 //! then found by that id.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 use engine::fault::Fault;
 use engine::port::{About, Guarantee, Invalid, ReactCx, Reacted, ReactionSpec, params};
@@ -19,6 +19,8 @@ static GET: ApiCall = ApiCall::get(&CALENDAR, "events.get", "calendars/{calendar
 
 /// How long an event takes, unless it is said.
 const MINUTES: i64 = 60;
+/// The last year that RFC 3339 can write.
+const LAST_YEAR: i32 = 9999;
 
 /// What happens when.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -174,7 +176,14 @@ enum When {
 
 impl When {
     fn read(text: &str, zone: Tz) -> Result<Self, String> {
-        let text = text.trim();
+        let (text, when) = (text.trim(), Self::parse(text.trim(), zone)?);
+        match (0..=LAST_YEAR).contains(&when.day(Tz::UTC).year()) {
+            true => Ok(when),
+            false => Err(format!("`{text}` is not between the years 0 and {LAST_YEAR}")),
+        }
+    }
+
+    fn parse(text: &str, zone: Tz) -> Result<Self, String> {
         if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
             return Ok(Self::Instant(instant.to_utc()));
         }
@@ -216,7 +225,9 @@ impl Span {
             (When::Instant(_), Some(When::Day(_))) => return Err("it starts at a time and ends with a day".to_owned()),
             (When::Instant(start), Some(When::Instant(end))) => Self::Instants(start, end),
             (When::Instant(start), None) => {
-                Self::Instants(start, start + TimeDelta::minutes(minutes.unwrap_or(MINUTES)))
+                let length = TimeDelta::try_minutes(minutes.unwrap_or(MINUTES));
+                let end = length.and_then(|length| start.checked_add_signed(length));
+                Self::Instants(start, end.ok_or("it would end when there are no dates any more")?)
             }
             (When::Day(_), _) => unreachable!("days are above"),
         };

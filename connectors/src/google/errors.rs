@@ -30,7 +30,9 @@ fn of(reason: &str, share: Share) -> Option<Reason> {
     Some(match reason {
         "userRateLimitExceeded" => Reason::Busy(Share::Account),
         "rateLimitExceeded" | "RATE_LIMIT_EXCEEDED" => Reason::Busy(share),
-        "dailyLimitExceeded" | "quotaExceeded" => Reason::Quota(Share::App),
+        "dailyLimitExceeded" => Reason::Quota(Share::App),
+        // What one user may do in Google Calendar, also by hand: knowledge.workspace.google.com/admin/calendar/avoid-calendar-use-limits
+        "quotaExceeded" => Reason::Quota(Share::Account),
         "insufficientPermissions" | "insufficientScopes" | "ACCESS_TOKEN_SCOPE_INSUFFICIENT" => Reason::Scope,
         "fullSyncRequired" | "updatedMinTooLongAgo" => Reason::Dead,
         "authError" | "ACCESS_TOKEN_EXPIRED" => Reason::Unauthorized,
@@ -38,4 +40,26 @@ fn of(reason: &str, share: Share) -> Option<Reason> {
         "accessNotConfigured" | "SERVICE_DISABLED" | "forbidden" | "domainPolicy" => Reason::Forbidden,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_one_user_used_up_holds_that_account_and_what_the_project_did_everybody() {
+        let check = |error: Value, expected: Option<Reason>| assert_eq!(reason(&error), expected, "{error}");
+        let old = |name: &str| json!({"errors": [{"domain": "usageLimits", "reason": name}]});
+        check(old("quotaExceeded"), Some(Reason::Quota(Share::Account)));
+        check(old("userRateLimitExceeded"), Some(Reason::Busy(Share::Account)));
+        check(old("dailyLimitExceeded"), Some(Reason::Quota(Share::App)));
+        check(old("storageQuotaExceeded"), None);
+        let new =
+            |limit: &str| json!({"details": [{"reason": "RATE_LIMIT_EXCEEDED", "metadata": {"quota_limit": limit}}]});
+        check(new("ReadRequestsPerMinutePerUser"), Some(Reason::Busy(Share::Account)));
+        check(new("ReadRequestsPerMinutePerProject"), Some(Reason::Busy(Share::App)));
+        check(json!({"status": "RESOURCE_EXHAUSTED"}), Some(Reason::Busy(Share::App)));
+    }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::calendars::{Happening, List, SAMPLE, Sent, lacks};
+use super::calendars::{FIELDS, Happening, List, SAMPLE, Sent, lacks};
 use super::create_event::primary;
 use super::{CALENDAR, TRIED_FAKE};
 use crate::call::{ApiCall, Caller, Paging};
@@ -120,7 +120,7 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
     // Google asks for what ends behind the one and starts before the other; both are exclusive.
     let ask =
         ask.query("timeMin", text(from - TimeDelta::seconds(1))).query("timeMax", text(to + TimeDelta::seconds(1)));
-    let ask = ask.query("maxResults", LIMIT);
+    let ask = ask.query("maxResults", LIMIT).query("fields", FIELDS);
     let first = caller.send(&ask).await?;
     let head: List = caller.read(&ask, &first)?;
     let paging = Paging::Token { at: "/nextPageToken", param: "pageToken" };

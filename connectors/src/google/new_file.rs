@@ -1,4 +1,6 @@
 //! The action `google.new_file`: of what Google says has changed in a Drive, what was made or shared since the last file that was known.
+//! A shared drive has a log of changes of its own: what happens there is not, or not all, in the log of those who may see it
+//! (developers.google.com/workspace/drive/api/guides/about-changes).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,8 +16,8 @@ use serde_json::{Value, json};
 use super::new_mail::utc;
 use super::query::has_words;
 use super::{DRIVE, TRIED_FAKE};
-use crate::call::{ApiCall, Caller, Reason, Refused};
-use crate::seen::Seen;
+use crate::call::{ApiCall, Ask, Caller, Reason, Refused};
+use crate::seen::{Seen, VANISHED};
 use crate::when::{localize, times};
 
 static START: ApiCall =
@@ -29,8 +31,12 @@ static FILE: ApiCall = ApiCall::get(&DRIVE, "files.get", "files/{id}").units(5).
 const LIMIT: usize = 100;
 /// Files that a first poll gives.
 const BASELINE: usize = 25;
-/// Files that a first poll knows, and that a search after a resync lists.
+/// Files of a page of a search.
 const SEARCH: usize = 1000;
+/// Pages of a search.
+const PAGES: usize = 10;
+/// Google advises against `createdTime` where there are many files.
+const CHANGED: &str = "modifiedTime desc";
 /// How late a file may come to be listed after it was made: what a phone took offline.
 const LAG: TimeDelta = TimeDelta::hours(24);
 /// Folders whose names are fetched in one poll.
@@ -43,7 +49,12 @@ const FIELDS: &str = "id,name,mimeType,description,webViewLink,parents,owners(di
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Filter {
-    /// Only files that lie directly in this folder: its id or its link. All where it is left out.
+    /// The shared drive that they are in: its id or its link. Your own Drive and what is shared with you where it is left out.
+    #[serde(default)]
+    #[schemars(example = &"0AJhKqpd3nWYbUk9PVA")]
+    drive: String,
+    /// Only files that lie directly in this folder when they come: its id or its link. One that is moved there later is not told. All
+    /// folders where it is left out.
     #[serde(default)]
     #[schemars(extend("x-options" = "folder"), example = &"1dyUEebJaFnWa3Z4n0BFMVAXQ7mfUH11g")]
     folder: String,
@@ -137,7 +148,8 @@ struct Event {
 pub static SPEC: ActionSpec = ActionSpec {
     name: "new_file",
     title: "A file is added",
-    description: "Fires for each file that is made in your Google Drive, or shared with you.",
+    description: "Fires for each file that is made in your Google Drive or shared with you, or made in a shared drive. One that is \
+        only moved, or brings an older date of creation along, is not new.",
     params: params::<Filter>,
     sample_params: r#"{"type": "pdf", "name": "invoice", "zone": "Europe/Paris"}"#,
     sample_event: r#"{
@@ -155,7 +167,10 @@ pub static SPEC: ActionSpec = ActionSpec {
         large: &[],
     },
     feed: &FEED,
-    feed_params: |_| json!({}),
+    feed_params: |data| match id_of(data["drive"].as_str().unwrap_or_default()) {
+        "" => json!({}),
+        drive => json!({ "drive": drive }),
+    },
     select: |data, event, _| match select(data, event) {
         None => Verdict::Take,
         Some(why) => Verdict::Leave(why),
@@ -163,7 +178,9 @@ pub static SPEC: ActionSpec = ActionSpec {
     view: Some(|data, event| localize(data, event, "created_at")),
     check: |data| match Filter::deserialize(data) {
         Ok(filter) => {
-            engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why)).into_iter().collect()
+            let zone = engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why));
+            let link = |at: &str, text: &str| unlinked(text).map(|why| Invalid::new(at, why));
+            zone.into_iter().chain(link("/drive", &filter.drive)).chain(link("/folder", &filter.folder)).collect()
         }
         Err(wrong) => vec![Invalid::new("", wrong.to_string())],
     },
@@ -201,6 +218,17 @@ pub(super) fn id_of(text: &str) -> &str {
     let text = text.trim();
     let behind = ["/folders/", "/d/", "?id="].into_iter().find_map(|mark| Some(text.split_once(mark)?.1));
     behind.map_or(text, |rest| rest.split(['/', '?', '#', '&']).next().unwrap_or_default())
+}
+
+/// Why a text is neither an id of Google's nor a link with one; `None`: it is, or there is none.
+pub(super) fn unlinked(text: &str) -> Option<String> {
+    let id = id_of(text);
+    if id == "root" {
+        return Some("`root` is no id: leave it out for everything, or paste the link of a folder".to_owned());
+    }
+    let is_id = id.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let shown: String = text.chars().take(80).collect();
+    (!is_id).then(|| format!("`{shown}` has no id in it: open it in Google Drive and paste its link, `https://drive.google.com/drive/folders/…`"))
 }
 
 /// What is remembered between polls.
@@ -277,80 +305,131 @@ impl Sent {
 }
 
 async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
-    let caller = Caller::poll(&cx)?;
+    let drive = Drive { caller: Caller::poll(&cx)?, shared: cx.params["drive"].as_str() };
     let known = cx.cursor.map(Cursor::deserialize).transpose();
     let known = known.map_err(|_| Fault::resync("the cursor cannot be read"))?;
     let (found, mut cursor, more, gap) = match &known {
-        None => begin(&caller, cx.since).await?,
-        Some(cursor) => changed(&caller, cursor).await?,
+        None => drive.begin(cx.since).await?,
+        Some(cursor) => drive.changed(cursor).await?,
     };
-    let (old, mut told, mut new) = (Seen::read(&cursor.seen)?, Seen::default(), Vec::new());
-    for sent in found {
+    let (old, mut told, mut new, mut older) = (Seen::read(&cursor.seen)?, Seen::default(), Vec::new(), 0);
+    for sent in found.into_iter().filter(|sent| !sent.trashed && !old.has(&sent.id)) {
         let is_late = sent.created_time >= Some(cursor.from) || sent.shared_with_me_time >= Some(cursor.began);
-        let is_new = known.is_none() || is_late;
-        if is_new && !sent.trashed && !old.has(&sent.id) && told.add(&sent.id) {
+        if known.is_some() && !is_late {
+            older += 1;
+        } else if told.add(&sent.id) {
             new.push(sent);
         }
     }
     new.sort_by_key(Sent::came);
     if told.len() > 0 {
-        let newest = new.iter().filter_map(|sent| sent.created_time).max().map(|newest| newest - LAG);
-        cursor.from = newest.map_or(cursor.from, |newest| newest.max(cursor.from));
+        // Behind what is told lately nothing is new: the ids of what was told before are not kept for ever.
+        let made = new.iter().filter_map(|sent| sent.created_time).max();
+        cursor.from = cursor.from.max(lagging(made.unwrap_or(cursor.from), cx.now));
+        let came = new.iter().filter_map(Sent::came).max();
+        cursor.began = cursor.began.max(lagging(came.unwrap_or(cursor.began), cx.now));
         cursor.seen = old.after(told).text().into();
     }
-    let names = folders(&caller, &new).await?;
+    let names = folders(&drive.caller, &new).await?;
     let item = |sent: Sent| Item { key: sent.id.clone(), at: sent.came(), body: json!(event(sent, &names)) };
     let items = new.into_iter().map(item).collect();
     let moved = known.as_ref() != Some(&cursor);
-    Ok(Page { items, cursor: moved.then(|| json!(cursor)), more, answer: "200".to_owned(), gap })
+    let answer = if older > 0 { format!("200; changed and older: {older}") } else { "200".to_owned() };
+    Ok(Page { items, cursor: moved.then(|| json!(cursor)), more, answer, gap })
+}
+
+/// What is older came before this, of what Google says came `at`: which may be any time, also one that is yet to come.
+fn lagging(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    at.min(now).checked_sub_signed(LAG).unwrap_or(at)
 }
 
 type Found<'a> = (Vec<Sent>, Cursor<'a>, bool, Option<String>);
 
-/// The first poll, or the one after a resync: the new token comes before the list.
-async fn begin<'a>(caller: &Caller<'_>, since: Option<DateTime<Utc>>) -> Result<Found<'a>, Fault> {
-    let start: Start = caller.json(&START.ask().query("supportsAllDrives", true)).await?;
-    let token = start.start_page_token;
-    let Some(from) = since.map(|since| since - LAG) else {
-        let List { mut files, next_page_token } = listed(caller, "", "createdTime desc").await?;
-        let made = || files.iter().filter_map(|file| file.created_time);
-        // By Google's clock, where it shows one.
-        let newest = made().max().unwrap_or(caller.now) - LAG;
-        let oldest = made().min().filter(|_| next_page_token.is_some()).unwrap_or(newest);
-        let (from, began, mut old) = (newest.max(oldest), caller.now, Seen::default());
-        for file in files.split_off(files.len().min(BASELINE)) {
-            old.add(&file.id);
+/// An account's own Drive, or a shared one. Each has its own log of changes.
+struct Drive<'a> {
+    caller: Caller<'a>,
+    shared: Option<&'a str>,
+}
+
+impl Drive<'_> {
+    /// In the shared drive, if it is one.
+    fn within(&self, ask: Ask) -> Ask {
+        match self.shared {
+            Some(id) => within(ask, id),
+            None => ask,
         }
-        return Ok((files, Cursor { token, from, began, seen: old.text().into() }, false, None));
-    };
-    let text = from.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let made = listed(caller, &format!(" and createdTime > '{text}'"), "createdTime desc").await?;
-    // Drive sorts by when something was shared, but does not search by it.
-    let shared = listed(caller, " and sharedWithMe = true", "sharedWithMeTime desc").await?;
-    let is_late = |file: &Sent| file.shared_with_me_time >= Some(from);
-    let is_cut =
-        made.next_page_token.is_some() || shared.next_page_token.is_some() && shared.files.last().is_none_or(is_late);
-    let gap = is_cut.then(|| format!("only the last {SEARCH} files since {text} could be searched"));
-    let files = made.files.into_iter().chain(shared.files.into_iter().filter(is_late)).collect();
-    Ok((files, Cursor { token, from, began: from, seen: Seen::default().text().into() }, false, gap))
+    }
+
+    /// The first poll, or the one after a resync: the new token comes before the list.
+    async fn begin<'c>(&self, since: Option<DateTime<Utc>>) -> Result<Found<'c>, Fault> {
+        let ask = START.ask().maybe("driveId", self.shared).maybe("supportsAllDrives", self.shared.map(|_| true));
+        let Start { start_page_token: token } = self.caller.json(&ask).await?;
+        let now = self.caller.now;
+        let from = lagging(since.unwrap_or(now), now);
+        let text = from.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let (mut files, mut is_cut) =
+            self.listed(&format!(" and createdTime > '{text}'"), CHANGED, SEARCH, |_| true).await?;
+        let mut seen = Seen::default();
+        if since.is_none() {
+            let (shown, _) = self.listed("", CHANGED, BASELINE, |_| false).await?;
+            for file in files.iter().filter(|file| shown.iter().all(|one| one.id != file.id)) {
+                seen.add(&file.id);
+            }
+            // Where not all of it stays known, nothing that is there may be new.
+            let from = if is_cut || seen.len() > VANISHED { now } else { from };
+            return Ok((shown, Cursor { token, from, began: now, seen: seen.text().into() }, false, None));
+        }
+        if self.shared.is_none() {
+            // Drive sorts by when something was shared, but does not search by it.
+            let is_late = |file: &Sent| file.shared_with_me_time >= Some(from);
+            let lent = self.listed(" and sharedWithMe = true", "sharedWithMeTime desc", SEARCH, is_late).await?;
+            is_cut |= lent.1;
+            files.extend(lent.0.into_iter().filter(is_late));
+        }
+        let gap =
+            is_cut.then(|| format!("so much came since {text} that only the last {} files were searched", files.len()));
+        Ok((files, Cursor { token, from, began: from, seen: seen.text().into() }, false, gap))
+    }
+
+    /// What a search finds, page by page, as long as `goes_on` says so of the last file; and whether there is more than may be read.
+    async fn listed(
+        &self,
+        words: &str,
+        order: &str,
+        page_size: usize,
+        goes_on: impl Fn(&Sent) -> bool,
+    ) -> Result<(Vec<Sent>, bool), Refused> {
+        let ask = self.within(FILES.ask().query("q", format!("trashed = false{words}")).query("orderBy", order));
+        let ask = ask.maybe("corpora", self.shared.map(|_| "drive")).query("pageSize", page_size);
+        let ask = ask.query("fields", format!("nextPageToken,files({FIELDS})"));
+        let (mut files, mut token) = (Vec::new(), None::<String>);
+        for _ in 0..PAGES {
+            let page: List = self.caller.json(&ask.clone().maybe("pageToken", token)).await?;
+            files.extend(page.files);
+            token = page.next_page_token;
+            if token.is_none() || !files.last().is_none_or(&goes_on) {
+                return Ok((files, false));
+            }
+        }
+        Ok((files, true))
+    }
+
+    /// One page of changes.
+    async fn changed<'c>(&self, cursor: &Cursor<'c>) -> Result<Found<'c>, Fault> {
+        let ask =
+            CHANGES.ask().query("pageToken", &cursor.token).query("pageSize", LIMIT).query("includeRemoved", false);
+        let fields = format!("nextPageToken,newStartPageToken,changes(file({FIELDS}))");
+        let page: Changes = self.caller.json(&self.within(ask).query("fields", fields)).await?;
+        let more = page.next_page_token.is_some();
+        let token = page.next_page_token.or(page.new_start_page_token).unwrap_or_else(|| cursor.token.clone());
+        let files = page.changes.into_iter().filter_map(|change| change.file).collect();
+        Ok((files, Cursor { token, ..cursor.clone() }, more, None))
+    }
 }
 
-async fn listed(caller: &Caller<'_>, more: &str, order: &str) -> Result<List, Refused> {
-    let ask = FILES.ask().query("q", format!("trashed = false{more}")).query("orderBy", order);
-    let ask = ask.query("pageSize", SEARCH).query("supportsAllDrives", true).query("includeItemsFromAllDrives", true);
-    caller.json(&ask.query("fields", format!("nextPageToken,files({FIELDS})"))).await
-}
-
-/// One page of changes.
-async fn changed<'a>(caller: &Caller<'_>, cursor: &Cursor<'a>) -> Result<Found<'a>, Fault> {
-    let ask = CHANGES.ask().query("pageToken", &cursor.token).query("pageSize", LIMIT).query("includeRemoved", false);
-    let ask = ask.query("supportsAllDrives", true).query("includeItemsFromAllDrives", true);
-    let fields = format!("nextPageToken,newStartPageToken,changes(file({FIELDS}))");
-    let page: Changes = caller.json(&ask.query("fields", fields)).await?;
-    let more = page.next_page_token.is_some();
-    let token = page.next_page_token.or(page.new_start_page_token).unwrap_or_else(|| cursor.token.clone());
-    let files = page.changes.into_iter().filter_map(|change| change.file).collect();
-    Ok((files, Cursor { token, ..cursor.clone() }, more, None))
+/// Files or changes of a shared drive.
+pub(super) fn within(ask: Ask, drive: &str) -> Ask {
+    ask.query("driveId", drive).query("supportsAllDrives", true).query("includeItemsFromAllDrives", true)
 }
 
 /// The names of the folders that these files lie in; of those that may be seen.

@@ -5,9 +5,9 @@ use engine::port::{Choice, Choices, OptionsCx, OptionsSpec};
 
 use serde::Deserialize;
 
-use super::new_file::id_of;
+use super::new_file::{id_of, within};
 use super::{CALENDAR, DRIVE, SHEETS, labels};
-use crate::call::{ApiCall, Caller, Paging};
+use crate::call::{ApiCall, Ask, Caller, Paging};
 
 static CALENDARS: ApiCall =
     ApiCall::get(&CALENDAR, "calendarList.list", "users/me/calendarList").scopes(CALENDARS_OF.scopes);
@@ -60,17 +60,27 @@ static FILES: ApiCall = ApiCall::get(&DRIVE, "files.list", "files").units(100).s
 static SHEETS_OF: ApiCall =
     ApiCall::get(&SHEETS, "spreadsheets.get", "v4/spreadsheets/{id}").scopes(&["spreadsheets.readonly"]);
 
-/// The folders of a Drive.
+/// The folders of a Drive, or of the shared drive that they are looked for in.
 pub static FOLDER: OptionsSpec = OptionsSpec {
     name: "folder",
     scopes: &["drive.metadata.readonly"],
-    list: |cx| Box::pin(files(cx, "application/vnd.google-apps.folder")),
+    list: |cx| {
+        let ask = FILES.ask();
+        let ask = match cx.within.map(id_of).filter(|drive| !drive.is_empty()) {
+            Some(drive) => within(ask, drive).query("corpora", "drive"),
+            None => ask,
+        };
+        Box::pin(files(cx, ask, "application/vnd.google-apps.folder"))
+    },
 };
-/// The spreadsheets of a Drive.
+/// The spreadsheets of a Drive, and those of shared drives that the account was at.
 pub static SPREADSHEET: OptionsSpec = OptionsSpec {
     name: "spreadsheet",
     scopes: &["drive.metadata.readonly"],
-    list: |cx| Box::pin(files(cx, "application/vnd.google-apps.spreadsheet")),
+    list: |cx| {
+        let ask = FILES.ask().query("supportsAllDrives", true).query("includeItemsFromAllDrives", true);
+        Box::pin(files(cx, ask, "application/vnd.google-apps.spreadsheet"))
+    },
 };
 /// The sheets of a spreadsheet.
 pub static SHEET: OptionsSpec =
@@ -84,10 +94,10 @@ struct File {
 }
 
 /// Those whose names begin as it was typed: Drive searches by the beginnings of words.
-async fn files(cx: OptionsCx<'_>, kind: &str) -> Result<Choices, Fault> {
+async fn files(cx: OptionsCx<'_>, ask: Ask, kind: &str) -> Result<Choices, Fault> {
     let typed = cx.q.trim().replace('\\', "\\\\").replace('\'', "\\'");
     let named = if typed.is_empty() { String::new() } else { format!(" and name contains '{typed}'") };
-    let ask = FILES.ask().query("q", format!("trashed = false and mimeType = '{kind}'{named}"));
+    let ask = ask.query("q", format!("trashed = false and mimeType = '{kind}'{named}"));
     let ask = ask
         .query("orderBy", "viewedByMeTime desc")
         .query("pageSize", MOST)

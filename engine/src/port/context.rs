@@ -84,7 +84,7 @@ pub struct ReactCx<'a> {
 pub struct OptionsCx<'a> {
     /// What the person has typed so far; may be empty.
     pub q: &'a str,
-    /// What they are looked for in, where that has to be picked first: the spreadsheet whose sheets these are.
+    /// What they are looked for in, where that has to be picked first: the spreadsheet whose sheets, the shared drive whose folders these are.
     pub within: Option<&'a str>,
     /// The account's token.
     pub auth: Option<&'a dyn Auth>,

@@ -43,7 +43,7 @@ pub async fn get(State(app): State<Arc<App>>, _: Known, path: PathVars) -> Resul
         ("field" = String, Path, description = "What is picked: the `x-options` of a property"),
         ("account" = Option<String>, Query, description = "The id of your account; needed where the service needs one"),
         ("q" = Option<String>, Query, description = "What the names must hold"),
-        ("within" = Option<String>, Query, description = "What they are looked for in: the spreadsheet whose sheets these are")),
+        ("within" = Option<String>, Query, description = "What they are looked for in: the spreadsheet whose sheets, the shared drive whose folders these are")),
     responses((status = 200, description = "What can be picked", body = ref("#/components/schemas/Choices"))),
     security(("token" = [])))]
 pub async fn options(

@@ -294,6 +294,48 @@ async fn each_day_of_a_series_is_told_once_and_again_where_it_moves_and_never_wh
 }
 
 #[tokio::test]
+async fn a_place_that_dies_before_anything_came_brings_nothing_old_and_a_shared_drive_tells_its_own_files() {
+    let Some(o) = Office::new().await else { return };
+    let far = now() + TimeDelta::days(60);
+    // More than a page, and so lately that a search finds it.
+    let lately = text(now() - TimeDelta::minutes(30));
+    for id in ["old1", "old2", "old3", "old4"] {
+        o.event(id, far, json!({ "created": lately })).await;
+        o.file(id, json!({ "createdTime": lately })).await;
+        o.file(&format!("club {id}"), json!({"driveId": "0AClub", "createdTime": lately})).await;
+    }
+    let day = |series: &str| json!({"recurringEventId": series, "originalStartTime": {"dateTime": text(far)}, "created": lately});
+    o.event("lent_1", far, day("lent")).await;
+    let append =
+        |sheet: &str, field: &str| json!({"sheet": sheet, "row": {"Title": format!("{{{{ event.{field} }}}}")}});
+    for sheet in [FIRST, "Files", "Club"] {
+        o.google.put(json!({"sheet": format!("book/{sheet}"), "rows": [["Title"]]})).await;
+    }
+    let events = o.watch("new_event", json!({ "calendar": TEAM }), append(FIRST, "title"), None).await;
+    let files = o.watch("new_file", json!({}), append("Files", "name"), None).await;
+    let club = o.watch("new_file", json!({"drive": "0AClub"}), append("Club", "name"), None).await;
+    o.google.forgets().await;
+    for watch in [&events, &files, &club] {
+        o.polled(watch).await;
+    }
+    o.event("new", far, json!({})).await;
+    for id in ["guest_1", "guest_2"] {
+        o.event(id, far, day("guest")).await;
+    }
+    o.event("lent_1", far + TimeDelta::hours(1), day("lent")).await;
+    o.file("new", json!({})).await;
+    o.file("old1", json!({"name": "renamed"})).await;
+    o.file("club new", json!({"driveId": "0AClub"})).await;
+    o.file("club old1", json!({"name": "renamed"})).await;
+    o.reacted("410 before anything came", &events, &["guest_1", "new"]).await;
+    o.reacted("400 before anything came", &files, &["new"]).await;
+    o.reacted("a shared drive", &club, &["club new"]).await;
+    assert_eq!(o.google.refused().await, [""; 0]);
+    let events = o.google.answered(&format!("/calendar/v3/calendars/{TEAM}/events")).await;
+    assert!(events.contains(&410), "{events:?}");
+}
+
+#[tokio::test]
 async fn calendars_labels_folders_spreadsheets_and_sheets_are_offered_by_name() {
     let Some(o) = Office::new().await else { return };
     for (id, name, kind) in [
@@ -305,6 +347,9 @@ async fn calendars_labels_folders_spreadsheets_and_sheets_are_offered_by_name() 
     ] {
         o.file(id, json!({"name": name, "mimeType": kind, "trashed": id == "f3"})).await;
     }
+    let club = json!({"name": "Club", "mimeType": "application/vnd.google-apps.spreadsheet", "driveId": "0AClub"});
+    o.file("club", club).await;
+    o.file("f4", json!({"name": "Rechnungen", "mimeType": FOLDER, "driveId": "0AClub"})).await;
     o.google.put(json!({"sheet": "book/Ann's", "rows": []})).await;
     o.google.put(json!({"sheet": "book/Übersicht", "rows": []})).await;
     let check = async |field: &str, query: &[(&str, &str)], expected: Value| {
@@ -329,7 +374,9 @@ async fn calendars_labels_folders_spreadsheets_and_sheets_are_offered_by_name() 
     check("folder", &[("q", "rech")], json!([["f1", "Rechnungen 🎉", null]])).await;
     check("folder", &[("q", "Ann's")], json!([["f2", "Ann's \\ photos", null]])).await;
     check("folder", &[("q", "Gone")], json!([])).await;
-    check("spreadsheet", &[], json!([["book", "Budget", null]])).await;
+    check("folder", &[("within", "0AClub")], json!([["f4", "Rechnungen", null]])).await;
+    check("spreadsheet", &[("q", "bud")], json!([["book", "Budget", null]])).await;
+    check("spreadsheet", &[("q", "club")], json!([["club", "Club", null]])).await;
     let link = "https://docs.google.com/spreadsheets/d/book/edit#gid=0";
     check("sheet", &[("within", link)], json!([["Ann's", "Ann's", null], ["Übersicht", "Übersicht", null]])).await;
     check("sheet", &[("within", "book"), ("q", "über")], json!([["Übersicht", "Übersicht", null]])).await;
