@@ -12,7 +12,7 @@ use wiremock::matchers::{any, method, path, path_regex, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::mail::Sent;
-use super::query::simple;
+use super::query::{has_words, simple};
 use super::{add_label, new_mail, send_mail};
 use crate::testing::{Account, http, now, react_as, serve};
 
@@ -261,6 +261,80 @@ fn a_selection_says_what_it_left_out_and_why() {
     check(json!({}), &with(json!(["SENT", "INBOX"])), None);
     check(json!({"query": "in:sent"}), &with(json!(["SENT"])), None);
     check(json!({"label": "TRASH"}), &with(json!(["TRASH"])), None);
+    // Who asks for a place gets what is in that one, and nobody gets it who asks for what is not in it.
+    check(json!({"label": "UNREAD"}), &with(json!(["SPAM", "UNREAD"])), Some("it is in spam"));
+    check(json!({"query": "-label:noted"}), &with(json!(["SENT"])), Some("sent mail"));
+    check(json!({"query": "in:sent"}), &with(json!(["SENT", "TRASH"])), Some("the trash"));
+    check(json!({"query": "in:spam"}), &with(json!(["SPAM"])), None);
+    for (query, place, is_named) in [
+        ("invoice OR in:sent", "SENT", true),
+        ("invoice {from:me from:ann}", "SENT", true),
+        ("invoice -from:me", "SENT", false),
+        ("invoice in:anywhere", "SPAM", true),
+        ("invoice in:anywhere", "TRASH", true),
+        ("invoice in:anywhere", "SENT", false),
+        ("invoice in:(spam trash)", "TRASH", true),
+        ("invoice -(in:spam in:sent)", "SENT", false),
+        ("invoice -{a -in:sent}", "SENT", true),
+        ("invoice -in:(spam sent)", "SENT", false),
+        ("invoice \"or in:sent\"", "SENT", false),
+        ("invoice label:\"sent\"", "SENT", true),
+        ("login:sent x", "SENT", false),
+        ("LABEL:Trash x", "TRASH", true),
+    ] {
+        let left = if is_named { None } else { Some("which neither") };
+        check(json!({ "query": query }), &with(json!([place])), left);
+    }
+    let mut mail = with(json!(["SPAM"]));
+    mail["subject"] = json!("check-in: x");
+    check(json!({"query": "subject:\"check-in: x\""}), &mail, Some("it is in spam"));
+}
+
+#[test]
+fn words_are_whole_but_where_nobody_writes_spaces() {
+    let check =
+        |text: &str, words: &str, expected: bool| assert_eq!(has_words(text, words), expected, "{words} in {text}");
+    check("Your Invoice №7", "invoice", true);
+    check("Your Invoices", "invoice", false);
+    check("big red bill", "big bill", false);
+    check("Big, bill!", "big bill", true);
+    check("請求書が届きました", "請求書", true);
+    check("見積書が届きました", "請求書", false);
+    check("ขอใบแจ้งหนี้ด่วน", "ใบแจ้งหนี้", true);
+    check("រូបថតវិក្កយបត្រ", "វិក្កយបត្រ", true);
+    check("New ノート2", "ノート", true);
+    check("새 청구서 도착", "청구서", true);
+    check("새 청구서를", "청구서", false);
+    check("🎉 Party", "🎉", true);
+    check("Party", "🎉", false);
+    check("100% off!!", "!!", true);
+    check("Re\u{301}sume\u{301}.pdf", "résumé", true);
+    check("RÉSUMÉ", "re\u{301}sume\u{301}", true);
+    check("Résumé", "resume", false);
+    check("", "x", false);
+    check("x", "", false);
+    check("x", " ", false);
+}
+
+#[test]
+fn a_query_whose_quotes_or_brackets_do_not_close_is_told_when_it_is_saved() {
+    let check = |query: &str, words: Option<&str>| {
+        let wrong = (new_mail::SPEC.check)(&json!({ "query": query }));
+        let told = wrong.first().map(|wrong| (wrong.pointer.as_str(), wrong.detail.as_str()));
+        match (told, words) {
+            (None, None) => {}
+            (Some(("/query", why)), Some(words)) if why.contains(words) => {}
+            other => panic!("{query}: {other:?}"),
+        }
+    };
+    for query in ["", "a (b {c \"d)\"}) e", "subject:\":)\" x", "\"(\""] {
+        check(query, None);
+    }
+    check("invoice subject:\"due", Some("a quote is not closed"));
+    check("(a OR b", Some("a `(` is not closed"));
+    check("a) OR (b", Some("nothing before this `)` opens it"));
+    check("{a (b} c)", Some("nothing before this `}` opens it"));
+    check("a }", Some("nothing before this `}`"));
 }
 
 /// Polls with a cursor; the page. The cursor moves with it.
