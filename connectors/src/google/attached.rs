@@ -17,10 +17,12 @@ static MAIL: ApiCall = ApiCall::get(&GMAIL, "messages.get", "gmail/v1/users/me/m
     .units(20)
     .scopes(&["gmail.readonly"])
     .max_body(32 << 20);
-static FILE: ApiCall = ApiCall::get(&GMAIL, "attachments.get", "gmail/v1/users/me/messages/{message}/attachments/{id}")
-    .units(20)
-    .scopes(&["gmail.readonly"])
-    .max_body(40 << 20);
+/// The bytes of a part that Gmail gives apart.
+pub static FILE: ApiCall =
+    ApiCall::get(&GMAIL, "attachments.get", "gmail/v1/users/me/messages/{message}/attachments/{id}")
+        .units(20)
+        .scopes(&["gmail.readonly"])
+        .max_body(40 << 20);
 
 /// A file to attach: one of a mail, as events list them, or what a URL gives.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

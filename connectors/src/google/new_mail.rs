@@ -66,7 +66,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     }"#,
     scopes: &["gmail.readonly"],
     about: About {
-        cost: "2 units a poll for all AREAs of a mailbox (5 for a query that only Gmail can judge), 20 for each new mail",
+        cost: "2 units a poll for all AREAs of a mailbox (5 for a query that only Gmail can judge), 20 for each new mail, and for each of its texts that Gmail gives apart",
         tried: TRIED_EMULATOR,
         gives: Some(params::<mail::Mail>),
         large: mail::LARGE,
