@@ -2,15 +2,16 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
+use chrono::TimeDelta;
 use engine::fault::Fault;
 use mail_parser::{MessageParser, MimeHeaders};
 use serde_json::{Value, json};
-use wiremock::matchers::{method, path, query_param};
+use wiremock::matchers::{method, path, path_regex, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 use super::send_mail;
 use super::tests::{headers, ok, sent};
-use crate::testing::{Account, now, react_as};
+use crate::testing::{Account, now, react_again, react_as};
 
 /// What was sent: the mail's bytes.
 fn raw(request: &Request) -> Vec<u8> {
@@ -108,40 +109,123 @@ async fn a_large_mail_is_uploaded_and_one_that_is_too_large_is_refused() {
     assert!(matches!(fault, Fault::Rejected { .. }), "{fault:?}");
 }
 
+/// Gmail's list of what was sent: `old0` the newest, a second between two, the one at `at` with this mark, `count` in all.
+async fn mount_sent(server: &MockServer, count: usize, at: usize, mark: &str) {
+    let list = move |request: &Request| {
+        let param = |name: &str| request.url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value);
+        let from: usize = param("pageToken").map_or(0, |token| token.parse().unwrap());
+        let to = count.min(from + param("maxResults").unwrap().parse::<usize>().unwrap());
+        let page: Vec<_> = (from..to).map(|n| json!({"id": format!("old{n}"), "threadId": "t"})).collect();
+        ok(json!({"messages": page, "nextPageToken": (to < count).then(|| to.to_string())}))
+    };
+    let listed = Mock::given(path("/gmail/v1/users/me/messages")).and(query_param("labelIds", "SENT"));
+    listed.respond_with(list).with_priority(1).mount(server).await;
+    let mark = mark.to_owned();
+    let get = move |request: &Request| {
+        let id = request.url.path_segments().unwrap().next_back().unwrap();
+        let n: usize = id.trim_start_matches("old").parse().unwrap();
+        let mark = if n == at { &mark } else { "another" };
+        let headers = headers(&[("X-Area-Run", mark), ("Message-ID", "<gmails-own@mail.example.org>")]);
+        let mut mail = sent(id, json!({ "headers": headers }));
+        let sent_at = now() + TimeDelta::minutes(5) - TimeDelta::seconds(i64::try_from(n).unwrap());
+        mail["internalDate"] = json!(sent_at.timestamp_millis().to_string());
+        ok(mail)
+    };
+    Mock::given(path_regex("/gmail/v1/users/me/messages/old.+")).respond_with(get).mount(server).await;
+}
+
 #[tokio::test]
-async fn a_mail_that_was_sent_is_found_by_its_id_or_by_its_mark() {
+async fn a_mail_that_was_sent_is_found_by_its_id_or_by_its_mark_and_only_a_repetition_looks_for_it() {
     let server = gmail().await;
     let account = Account::at(&server.uri());
     let data = json!({"to": "a@example.org", "text": "x"});
     react_as(&send_mail::SPEC, data.clone(), Some(&account)).await.unwrap();
     let calls = server.received_requests().await.unwrap();
+    assert_eq!(calls.len(), 1, "nothing is looked for");
     let mail = raw(calls.last().unwrap());
     let mail = MessageParser::default().parse(&mail).unwrap();
     let (id, mark) =
         (mail.message_id().unwrap().to_owned(), mail.header("X-Area-Run").unwrap().as_text().unwrap().to_owned());
+    let again = async || react_again(&send_mail::SPEC, data.clone(), Some(&account), true).await;
+    let gets = async || {
+        let calls = server.received_requests().await.unwrap();
+        calls.iter().filter(|call| call.url.path().contains("/messages/old")).count()
+    };
 
     let by_id = query_param("q", format!("rfc822msgid:{id}"));
-    let found = |id: &str| ok(json!({"messages": [{"id": id, "threadId": "t"}]}));
-    Mock::given(by_id).respond_with(found("old1")).with_priority(1).up_to_n_times(1).mount(&server).await;
-    let done = react_as(&send_mail::SPEC, data.clone(), Some(&account)).await.unwrap();
-    assert_eq!((&done["id"], &done["repeated"]), (&json!("old1"), &json!(true)));
+    let found = ok(json!({"messages": [{"id": "found", "threadId": "t"}]}));
+    Mock::given(by_id).respond_with(found).with_priority(1).up_to_n_times(1).mount(&server).await;
+    let done = again().await.unwrap();
+    assert_eq!((&done["id"], &done["message_id"], &done["repeated"]), (&json!("found"), &json!(id), &json!(true)));
 
-    // Gmail gave it another Message-ID.
-    let recent = query_param("q", format!("in:sent after:{}", now().timestamp() - 1));
-    Mock::given(recent).respond_with(found("old2")).with_priority(1).mount(&server).await;
-    let part = |mark: &str| {
-        format!(
-            "--b\r\nContent-Type: application/http\r\nContent-ID: <response-item-0>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{}\r\n--b--\r\n",
-            sent("old2", json!({"headers": headers(&[("X-Area-Run", mark)])}))
-        )
+    // Gmail gave it another Message-ID, and it is not among the newest ones.
+    mount_sent(&server, 1_000, 23, &mark).await;
+    let done = again().await.unwrap();
+    assert_eq!((&done["id"], &done["repeated"], gets().await), (&json!("old23"), &json!(true), 30));
+    assert_eq!(done["message_id"], "gmails-own@mail.example.org");
+}
+
+#[tokio::test]
+async fn a_mail_is_sent_again_where_it_is_not_among_those_since_the_run_began_and_not_where_nobody_can_tell() {
+    let data = json!({"to": "a@example.org", "text": "x"});
+    let check = async |count: usize, sent: Result<(), &str>| {
+        let server = gmail().await;
+        mount_sent(&server, count, usize::MAX, "").await;
+        let account = Account::at(&server.uri());
+        let done = react_again(&send_mail::SPEC, data.clone(), Some(&account), true).await;
+        match (done, sent) {
+            (Ok(done), Ok(())) => assert_eq!((&done["id"], &done["repeated"]), (&json!("s1"), &json!(false))),
+            (Err(Fault::Rejected { why }), Err(words)) => assert!(why.contains(words), "{why}"),
+            (done, _) => panic!("{count}: {done:?}"),
+        }
     };
-    let answers = |mark: &str| ResponseTemplate::new(200).set_body_raw(part(mark), "multipart/mixed; boundary=b");
-    Mock::given(path("/batch/gmail/v1")).respond_with(answers(&mark)).up_to_n_times(1).mount(&server).await;
-    let done = react_as(&send_mail::SPEC, data.clone(), Some(&account)).await.unwrap();
-    assert_eq!((&done["id"], &done["repeated"]), (&json!("old2"), &json!(true)));
-    Mock::given(path("/batch/gmail/v1")).respond_with(answers("another")).mount(&server).await;
-    let done = react_as(&send_mail::SPEC, data, Some(&account)).await.unwrap();
-    assert_eq!((&done["id"], &done["repeated"]), (&json!("s1"), &json!(false)));
+    check(0, Ok(())).await;
+    check(35, Ok(())).await;
+    check(99, Ok(())).await;
+    check(101, Err("more than 100 were sent since the run began")).await;
+}
+
+#[tokio::test]
+async fn a_file_arrives_as_the_bytes_that_it_is_under_the_name_that_it_has() {
+    let server = gmail().await;
+    let account = Account::at(&server.uri());
+    let bytes: &[u8] = b"a\nb\0";
+    let file = ResponseTemplate::new(200).set_body_raw(bytes, "text/csv");
+    Mock::given(path_regex("/web/.*")).respond_with(file).mount(&server).await;
+    let check = async |url: &str, name: &str| {
+        let data = json!({"to": "a@example.org", "attachments": [{"url": format!("{}/web/{url}", server.uri())}]});
+        react_as(&send_mail::SPEC, data, Some(&account)).await.unwrap();
+        let mail = raw(server.received_requests().await.unwrap().last().unwrap());
+        // What a mail may not hold is changed on the way (RFC 5322, 2.3): lines that end otherwise, and zeros.
+        let lines = mail.split(|byte| *byte == b'\n').rev().skip(1);
+        assert!(lines.into_iter().all(|line| line.ends_with(b"\r")) && !mail.contains(&0), "{url}");
+        let mail = MessageParser::default().parse(&mail).unwrap();
+        let file = mail.attachments().next().unwrap();
+        assert_eq!((file.attachment_name(), file.contents()), (Some(name), bytes), "{url}");
+    };
+    check("a.csv", "a.csv").await;
+    check("Q1%20r%C3%A4port.csv?x=1", "Q1 räport.csv").await;
+    check("a%2F..%2Fb.csv", "b.csv").await;
+    check("", "file").await;
+}
+
+#[tokio::test]
+async fn a_part_of_which_gmail_gives_no_bytes_is_no_empty_file() {
+    let check = async |part: Value, sent: bool| {
+        let server = gmail().await;
+        let mail = super::tests::sent("m9", json!({"mimeType": "multipart/mixed", "parts": [part]}));
+        Mock::given(path("/gmail/v1/users/me/messages/m9")).respond_with(ok(mail)).mount(&server).await;
+        let data = json!({"to": "a@example.org", "attachments": [{"message": "m9", "part": "1"}]});
+        match react_as(&send_mail::SPEC, data, Some(&Account::at(&server.uri()))).await {
+            Ok(_) => assert!(sent, "{part}"),
+            Err(Fault::Rejected { why }) => assert!(!sent && why.contains("does not give `"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    let forwarded = json!({"partId": "1", "mimeType": "message/rfc822", "parts": [{"mimeType": "text/plain"}]});
+    check(forwarded, false).await;
+    check(json!({"partId": "1", "filename": "a.pdf", "body": {"size": 7}}), false).await;
+    check(json!({"partId": "1", "filename": "empty.txt", "body": {"size": 0}}), true).await;
 }
 
 #[tokio::test]
