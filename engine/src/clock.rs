@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+/// For how long something takes: a test can pause it.
+pub use tokio::time::Instant;
 
 /// A point in time as it is stored: UTC microseconds since 1970-01-01.
 pub type Micros = i64;

@@ -15,6 +15,15 @@ pub enum Fault {
         /// The request may have taken effect (a time-out or a reset after sending): an `at_most_once` run is then uncertain.
         maybe_done: bool,
     },
+    /// Nothing was sent: a pause that the provider asked for, a quota that it said is used up, or our own share of one holds it back. Of
+    /// a reaction this is no attempt.
+    #[error("{why}")]
+    Held {
+        /// When it may go.
+        until: DateTime<Utc>,
+        /// One sentence for the owner, without secrets.
+        why: String,
+    },
     /// The user must link the account again.
     #[error("{why}")]
     Reconnect {
@@ -62,9 +71,20 @@ impl Fault {
     /// The sentence for the owner.
     pub fn why(&self) -> &str {
         match self {
-            Self::Later { why, .. } | Self::Reconnect { why, .. } | Self::Resync { why } | Self::Rejected { why } => {
-                why
-            }
+            Self::Later { why, .. }
+            | Self::Held { why, .. }
+            | Self::Reconnect { why, .. }
+            | Self::Resync { why }
+            | Self::Rejected { why } => why,
+        }
+    }
+
+    /// No sooner than then, where that is known.
+    pub fn not_before(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Later { not_before, .. } => *not_before,
+            Self::Held { until, .. } => Some(*until),
+            _ => None,
         }
     }
 }

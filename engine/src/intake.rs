@@ -173,10 +173,15 @@ fn one(
     if watcher.state == AreaState::Paused {
         return birth.dropped("paused by its user");
     }
-    if let Some(when) = &plan.when
-        && !when.judge(&plan.scope(arrival.body, scene.now)).is_ok_and(|judged| judged.holds)
-    {
-        return;
+    // Of events that were decided long ago, some lack what the AREA uses now: they are left out, and it is told.
+    let unread = arrival.late.then(|| plan.unread(arrival.body)).flatten();
+    match plan.when.as_ref().map(|when| when.judge(&plan.scope(arrival.body, scene.now))) {
+        Some(Ok(judged)) if !judged.holds => return,
+        Some(Err(_)) if unread.is_none() => return,
+        _ => {}
+    }
+    if let Some(why) = unread {
+        return birth.dropped(&why);
     }
     birth.by_policy(open);
 }

@@ -16,6 +16,18 @@ pub const LONGEST_POLL_WAIT: Span = Span::from_secs(24 * 60 * 60);
 /// The shortest backoff of a source whose interval is shorter.
 pub const SHORTEST_POLL_BACKOFF: Span = Span::from_secs(5);
 
+/// The longest that a run is held back, from its birth: then it counts what it meets as attempts.
+pub const LONGEST_HELD: Span = Span::from_secs(3 * 24 * 60 * 60);
+
+/// When a run that is held back until then tries again: the later, the longer it has waited, so that many that wait for one share
+/// do not all come back each time that it has room.
+pub fn held(until: Micros, born: Micros, now: Micros, jitter: f64) -> Option<Micros> {
+    const RARELY: Micros = 5 * 60 * 1_000_000;
+    let waited = now.saturating_sub(born).max(0);
+    let more = (waited / 8).min(RARELY) as f64 * jitter.clamp(0.0, 1.0);
+    (waited <= LONGEST_HELD.micros()).then(|| until.max(now).saturating_add(more as Micros))
+}
+
 /// What follows an attempt at a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -61,6 +73,7 @@ pub fn decide(
             return Next::Uncertain { why: why.clone() };
         }
         Err(Fault::Later { not_before, why, .. }) => (not_before.map(|at| at.timestamp_micros()), why),
+        Err(Fault::Held { until, why }) => (Some(until.timestamp_micros()), why),
         // A reaction has no cursor: the best reading of it is a passing failure.
         Err(Fault::Resync { why }) => (None, why),
     };
@@ -101,11 +114,9 @@ pub fn next_poll(faults: u32, interval: Duration, fault: &Fault, now: Micros) ->
     }
     let interval = Micros::try_from(interval.as_micros()).unwrap_or(Micros::MAX).max(SHORTEST_POLL_BACKOFF.micros());
     let delay = doubled(interval, faults.saturating_sub(1), LONGEST_POLL_BACKOFF.micros().max(interval));
-    let asked = match fault {
-        Fault::Later { not_before: Some(at), .. } => {
-            at.timestamp_micros().min(now.saturating_add(LONGEST_POLL_WAIT.micros()))
-        }
-        _ => now,
+    let asked = match fault.not_before() {
+        Some(at) => at.timestamp_micros().min(now.saturating_add(LONGEST_POLL_WAIT.micros())),
+        None => now,
     };
     now.saturating_add(delay).max(asked)
 }
@@ -133,6 +144,17 @@ mod tests {
 
     fn gave_up(why: &str) -> Next {
         Next::GiveUp { why: why.to_owned() }
+    }
+
+    #[test]
+    fn who_is_held_back_comes_again_the_later_the_longer_it_has_waited_and_not_for_ever() {
+        let held = |until: i64, born: i64, jitter| held(NOW + until * SECOND, NOW - born * SECOND, NOW, jitter);
+        let at = |seconds: i64| Some(NOW + seconds * SECOND);
+        assert_eq!(held(30, 0, 1.0), at(30));
+        assert_eq!(held(-5, 0, 1.0), at(0));
+        assert_eq!((held(30, 80, 0.0), held(30, 80, 1.0)), (at(30), at(40)));
+        assert_eq!(held(30, 86_400, 1.0), at(330));
+        assert_eq!((held(900, 259_200, 0.0), held(900, 259_201, 0.0)), (at(900), None));
     }
 
     #[test]

@@ -126,16 +126,16 @@ async fn pages(engine: &Arc<Engine>, row: &mut SourceRow, feed: &FeedSpec, at: M
     let mut baseline = cursor.is_none();
     let mut has_page = false;
     for _ in 0..engine.limits.pages_per_poll {
-        let (page, spare) = match ask(engine, row, feed, &params, cursor.as_ref(), since, at).await {
+        let (page, spare) = match ask(engine, row, feed, &params, cursor.as_ref(), since).await {
             Err(Fault::Resync { why }) if since.is_none() => {
                 tracing::warn!(source = %row.id, why, "the cursor is no longer valid; searching from the last item");
                 since = Some(searched_from(engine, row.id, at).await?);
                 (cursor, baseline) = (None, false);
                 continue;
             }
-            Err(Fault::Later { not_before: Some(until), why, .. }) if has_page && is_soon(row, until, at) => {
-                went.answer = format!("{}; the rest waits: {why}", went.answer);
-                went.goes_on = Some(until.timestamp_micros());
+            Err(fault) if has_page && fault.not_before().is_some_and(|until| is_soon(row, until, at)) => {
+                went.answer = format!("{}; the rest waits: {}", went.answer, fault.why());
+                went.goes_on = fault.not_before().map(|until| until.timestamp_micros());
                 break;
             }
             other => other?,
@@ -198,12 +198,11 @@ async fn ask(
     params: &Value,
     cursor: Option<&Value>,
     since: Option<DateTime<Utc>>,
-    at: Micros,
 ) -> Result<(Page, bool), Fault> {
     let FeedKind::Polled { poll, .. } = feed.kind else {
         return Err(Fault::rejected("this feed is not polled"));
     };
-    let now = from_micros(at);
+    let now = engine.clock.now();
     let provider = engine.feed(&row.service, &row.feed).and_then(|(_, service, _)| service.provider);
     let auth = row.account_id.map(|account| engine.vault.auth(row.user_id, account, provider));
     let auth = auth.as_ref().map(|auth| auth as &dyn Auth);
@@ -377,22 +376,21 @@ async fn drop_recorded(engine: &Engine, source: SourceId, items: &mut Vec<Item>)
     Ok(())
 }
 
-/// Where a search after a resync begins: at the last recorded items; where there are none, at the first moment that an AREA of the
-/// source has watched, as far back as events are kept.
+/// Where a search after a resync begins: at the last recorded items, but no sooner than an AREA of the source has watched, and no
+/// later than now, whatever time an item says that it has; as far back as events are kept.
 async fn searched_from(engine: &Engine, source: SourceId, at: Micros) -> sqlx::Result<DateTime<Utc>> {
-    if let Some(last) = last_item(engine, source).await? {
-        return Ok(last);
-    }
+    let last = last_item(engine, source).await?;
     let (joined,): (Option<Micros>,) =
         on!(&engine.db, pool => sqlx::query_as(JOINED_AT).bind(source).fetch_one(pool).await)?;
     let kept = Micros::try_from(engine.limits.keep_events.as_micros()).unwrap_or(Micros::MAX);
-    Ok(from_micros(joined.unwrap_or(at).clamp(at.saturating_sub(kept), at)))
+    let from = joined.unwrap_or(at).max(last.unwrap_or(Micros::MIN));
+    Ok(from_micros(from.clamp(at.saturating_sub(kept), at)))
 }
 
 /// When the last recorded items happened.
-async fn last_item(engine: &Engine, source: SourceId) -> sqlx::Result<Option<DateTime<Utc>>> {
+async fn last_item(engine: &Engine, source: SourceId) -> sqlx::Result<Option<Micros>> {
     let (at,): (Option<Micros>,) = on!(&engine.db, pool => sqlx::query_as(LAST_AT).bind(source).fetch_one(pool).await)?;
-    Ok(at.map(from_micros))
+    Ok(at)
 }
 
 fn next_instant(

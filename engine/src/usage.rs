@@ -216,7 +216,7 @@ impl Api<'_> {
     /// Takes `units` from the account's share and from the app's.
     ///
     /// # Errors
-    /// `Later` while the provider's own pause lasts, or until the share has that much again. What the account's share gave is spent
+    /// `Held` while the provider's own pause lasts, or until the share has that much again. What the account's share gave is spent
     /// where the app's has nothing.
     pub fn spend(&self, units: u32, now: DateTime<Utc>) -> Result<(), Fault> {
         self.take(units, now, &mut false)
@@ -249,7 +249,7 @@ impl Api<'_> {
         let (waits, mut has_own) = (now + patience, false);
         loop {
             match self.take(units, now, &mut has_own) {
-                Err(Fault::Later { not_before: Some(at), .. }) if at <= waits => {
+                Err(Fault::Held { until: at, .. }) if at <= waits => {
                     tokio::time::sleep((at - now).to_std().unwrap_or_default()).await;
                     now = at;
                 }
@@ -267,8 +267,8 @@ impl Api<'_> {
         usize::try_from(least / each).unwrap_or(usize::MAX).max(1)
     }
 
-    /// The provider asked for a pause: nobody whose share it is calls before `until`, within [`LONGEST_POLL_WAIT`].
-    pub fn hold(&self, share: Share, until: DateTime<Utc>, why: &str, now: DateTime<Utc>) {
+    /// The provider asked for a pause: nobody whose share it is calls before `until`, within [`LONGEST_POLL_WAIT`]. Gives when it ends.
+    pub fn hold(&self, share: Share, until: DateTime<Utc>, why: &str, now: DateTime<Utc>) -> DateTime<Utc> {
         let longest = from_micros(now.timestamp_micros().saturating_add(LONGEST_POLL_WAIT.micros()));
         let (key, why, until) = (self.hold_key(share), why.to_owned(), until.min(longest));
         if self.usage.hold(key.clone(), Held { until, why: why.clone() }, now) > LONG {
@@ -276,6 +276,7 @@ impl Api<'_> {
             lock(&self.usage.begun).push(Pause { provider, api, account_id, until_at, why });
             self.usage.has_begun.notify_one();
         }
+        until
     }
 
     /// What an earlier answer of this app's API taught; believed for a day.
@@ -290,9 +291,20 @@ impl Api<'_> {
         lock(&self.usage.known).insert((self.provider.to_owned(), what), (value.to_owned(), now));
     }
 
+    /// A call that was not made: our own limits, or a pause, held it back.
+    pub fn held_back(&self, call: &'static str) {
+        self.count(call, "held");
+    }
+
+    fn count(&self, call: &'static str, outcome: &'static str) {
+        let (provider, api) = self.key();
+        let labels = [("provider", provider), ("api", api), ("call", call.to_owned()), ("outcome", outcome.to_owned())];
+        metrics::counter!("area_api_calls_total", &labels).increment(1);
+    }
+
     /// Begins to measure a call.
-    pub fn measure(&self, call: &'static str) -> Measured {
-        Measured { provider: self.provider.to_owned(), api: self.name.to_owned(), call, began: Instant::now() }
+    pub fn measure(&self, call: &'static str) -> Measured<'_> {
+        Measured { api: self, call, began: Instant::now() }
     }
 
     fn key(&self) -> (String, String) {
@@ -311,7 +323,7 @@ impl Api<'_> {
         }
         let both = [Share::Account, Share::App].map(|share| holds.get(&self.hold_key(share)));
         match both.into_iter().flatten().filter(|held| held.until > now).max_by_key(|held| held.until) {
-            Some(held) => Err(Fault::Later { not_before: Some(held.until), why: held.why.clone(), maybe_done: false }),
+            Some(held) => Err(Fault::Held { until: held.until, why: held.why.clone() }),
             None => Ok(()),
         }
     }
@@ -335,7 +347,7 @@ impl Api<'_> {
         let wait = TimeDelta::from_std(wait).unwrap_or_default();
         let why =
             format!("{whose} share of {} {} ({allowance} units) is used up for the moment", self.provider, self.name);
-        Err(Fault::Later { not_before: Some(now + wait), why, maybe_done: false })
+        Err(Fault::Held { until: now + wait, why })
     }
 
     fn sweep(&self, limits: &Limits) {
@@ -350,21 +362,19 @@ impl Api<'_> {
 
 /// A call under way.
 #[derive(Debug)]
-pub struct Measured {
-    provider: String,
-    api: String,
+pub struct Measured<'a> {
+    api: &'a Api<'a>,
     call: &'static str,
     began: Instant,
 }
 
-impl Measured {
+impl Measured<'_> {
     /// It ended so: `ok`, `busy`, `quota`, `scope` …
     pub fn ended(self, outcome: &'static str) {
-        let took = self.began.elapsed().as_secs_f64();
-        let (provider, api, call) = (self.provider, self.api, self.call);
-        metrics::histogram!("area_api_call_seconds", "provider" => provider.clone(), "api" => api.clone()).record(took);
-        let labels = [("provider", provider), ("api", api), ("call", call.to_owned()), ("outcome", outcome.to_owned())];
-        metrics::counter!("area_api_calls_total", &labels).increment(1);
+        let (provider, api) = self.api.key();
+        let labels = [("provider", provider), ("api", api), ("call", self.call.to_owned())];
+        metrics::histogram!("area_api_call_seconds", &labels).record(self.began.elapsed().as_secs_f64());
+        self.api.count(self.call, outcome);
     }
 }
 
@@ -433,10 +443,7 @@ mod tests {
         assert!(why.why().contains("this account's share of acme mail (60/1m units)"), "{why}");
         assert_eq!(through(&api(&usage, &base, two), 1, 0, 1), 5, "what is left of the app's burst of 15");
         let why = api(&usage, &base, two).spend(1, at(0)).unwrap_err();
-        assert!(
-            matches!(&why, Fault::Later { not_before: Some(when), .. } if *when > at(0) && *when < at(2)),
-            "{why:?}"
-        );
+        assert!(matches!(&why, Fault::Held { until: when, .. } if *when > at(0) && *when < at(2)), "{why:?}");
     }
 
     #[test]
@@ -462,7 +469,7 @@ mod tests {
         let api = api(&usage, &base, AccountId::new());
         let mut now = at(0);
         for _ in 0..1_000 {
-            if let Err(Fault::Later { not_before: Some(when), .. }) = api.spend(13, now) {
+            if let Err(Fault::Held { until: when, .. }) = api.spend(13, now) {
                 now = from_micros(when.timestamp_micros());
                 api.spend(13, now).unwrap();
             }
@@ -481,7 +488,7 @@ mod tests {
         assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
         let began = Instant::now();
         let far = api.spend_soon(5, at(2), patience).await;
-        assert!(matches!(far, Err(Fault::Later { not_before: Some(when), .. }) if when > at(5)), "{far:?}");
+        assert!(matches!(far, Err(Fault::Held { until: when, .. }) if when > at(5)), "{far:?}");
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
@@ -512,7 +519,7 @@ mod tests {
         let (one, two) = (AccountId::new(), AccountId::new());
         api(&usage, &base, one).hold(Share::Account, at(60), "called too often", at(0));
         let why = api(&usage, &base, one).spend(1, at(59)).unwrap_err();
-        assert!(matches!(&why, Fault::Later { not_before: Some(when), .. } if *when == at(60)));
+        assert!(matches!(&why, Fault::Held { until: when, .. } if *when == at(60)));
         assert_eq!(why.why(), "called too often");
         api(&usage, &base, two).spend(1, at(59)).unwrap();
         api(&usage, &base, one).spend(1, at(60)).unwrap();
@@ -547,7 +554,7 @@ mod tests {
         let other = Usage::default();
         other.learn(told, at(100));
         let until = |account, now| match api(&other, &base, account).spend(1, at(now)) {
-            Err(Fault::Later { not_before, why, .. }) if why == "quota" => not_before,
+            Err(Fault::Held { until, why }) if why == "quota" => Some(until),
             _ => None,
         };
         assert_eq!([until(one, 100), until(two, 3_599)], [Some(at(3_600)); 2]);

@@ -60,8 +60,9 @@ impl Caller<'_> {
         batch: BatchSpec,
     ) -> Result<Vec<Result<Answer, Refused>>, Refused> {
         let units = asks.iter().map(|ask| ask.call.units).sum();
-        let measured = api.measure("batch");
         let request = request(asks, api.base, batch)?;
+        self.spend(api, "batch", units).await?;
+        let measured = api.measure("batch");
         // Who speaks for all: where one of them writes, the whole may have taken effect.
         let speaker = asks.iter().find(|ask| !ask.is_safe()).unwrap_or(&asks[0]);
         // The whole is refused by its own status, or part by part: then every part says so.
@@ -69,9 +70,9 @@ impl Caller<'_> {
             tells_token(speaker, answer)
                 || parts(answer).is_some_and(|parts| !parts.is_empty() && parts.iter().all(|part| part.status == 401))
         };
-        let answer = self.authorized(&request, units, api, is_token).await;
+        let answer = self.authorized(&request, "batch", units, api, is_token).await;
         let answer = answer.map_err(|refused| unharmed(speaker, refused));
-        let answer = answer.and_then(|answer| judge(speaker, answer, api, self.now));
+        let answer = answer.and_then(|answer| judge(speaker, answer, api, self.moment()));
         measured.ended(answer.as_ref().map_or_else(|refused| refused.reason.as_str(), |_| "ok"));
         let answer = answer?;
         let torn = || Fault::later(format!("{} answered a batch with what is none", speaker.call.api.title));
@@ -95,7 +96,7 @@ impl Caller<'_> {
             }
             .into());
         };
-        judge(ask, Answer { status, headers, body, url: ask.url(api.base)? }, api, self.now)
+        judge(ask, Answer { status, headers, body, url: ask.url(api.base)? }, api, self.moment())
     }
 }
 

@@ -65,6 +65,7 @@ impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         let reason = match fault {
             Fault::Later { .. } => Reason::Broken,
+            Fault::Held { .. } => Reason::Busy(Share::App),
             Fault::Reconnect { .. } => Reason::Unauthorized,
             Fault::Resync { .. } => Reason::Dead,
             Fault::Rejected { .. } => Reason::Wrong,
@@ -137,7 +138,7 @@ impl Refusal<'_> {
             Reason::Scope => self.scope(),
             Reason::Dead => Fault::resync(self.sentence()),
             Reason::Unauthorized => Fault::later(format!("{}: even a fresh token is refused", self.sentence())),
-            Reason::Forbidden | Reason::Missing | Reason::Wrong => match self.answer.retry_after(self.now) {
+            Reason::Forbidden | Reason::Missing | Reason::Wrong => match self.asked() {
                 // Whatever the status: who names a time will take it then.
                 not_before @ Some(_) => Fault::Later { not_before, why: self.sentence(), maybe_done: false },
                 None => Fault::rejected(self.sentence()),
@@ -145,7 +146,7 @@ impl Refusal<'_> {
             Reason::Broken => {
                 let status = self.answer.status.as_u16();
                 let maybe_done = !self.ask.is_safe() && status >= 500 && status != 503;
-                Fault::Later { not_before: self.answer.retry_after(self.now), why: self.sentence(), maybe_done }
+                Fault::Later { not_before: self.asked(), why: self.sentence(), maybe_done }
             }
         }
     }
@@ -159,8 +160,15 @@ impl Refusal<'_> {
         }
     }
 
+    /// When it says that it may be called again: in the header, or in words alone, as Gmail does
+    /// (`User-rate limit exceeded.  Retry after 2026-11-12T11:16:42.247Z`).
+    fn asked(&self) -> Option<DateTime<Utc>> {
+        let in_words = || self.words.as_ref()?.split_once("Retry after ")?.1.split_whitespace().next()?.parse().ok();
+        self.answer.retry_after(self.now).or_else(in_words)
+    }
+
     fn busy(&self, share: Share) -> Fault {
-        let asked = self.answer.retry_after(self.now);
+        let asked = self.asked();
         let why = match asked {
             Some(until) if until - self.now >= LONG => {
                 let until = until.format("%Y-%m-%d %H:%M UTC");
@@ -172,22 +180,20 @@ impl Refusal<'_> {
     }
 
     fn quota(&self, share: Share) -> Fault {
-        let until = self.answer.retry_after(self.now).unwrap_or(self.now + QUOTA_PAUSE);
+        let until = self.asked().unwrap_or(self.now + QUOTA_PAUSE);
         let whose = match share {
             Share::Account => "this account's quota",
             Share::App => "the quota of this installation",
         };
         let until_words = until.format("%Y-%m-%d %H:%M UTC");
         let why = format!("{}; {whose} is used up, and is tried again from {until_words}", self.sentence());
-        self.pause(share, Some(until), why)
+        Fault::Held { until: self.api.hold(share, until, &why, self.now), why }
     }
 
     /// Everybody whose share it is waits: more calls would be refused too, and held against us.
     fn pause(&self, share: Share, until: Option<DateTime<Utc>>, why: String) -> Fault {
-        if let Some(until) = until {
-            self.api.hold(share, until, &why, self.now);
-        }
-        Fault::Later { not_before: until, why, maybe_done: false }
+        let not_before = until.map(|until| self.api.hold(share, until, &why, self.now));
+        Fault::Later { not_before, why, maybe_done: false }
     }
 
     fn scope(&self) -> Fault {

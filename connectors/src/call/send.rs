@@ -1,6 +1,7 @@
 //! Sends calls with an account's token: spend, send, refresh once and repeat once, judge.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use engine::clock::Instant;
 use engine::fault::Fault;
 use engine::net::{Answer, Call, Http, Trust};
 use engine::port::{Api, Auth, OptionsCx, PollCx, ReactCx};
@@ -20,8 +21,10 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 pub struct Caller<'a> {
     auth: &'a dyn Auth,
     http: &'a Http,
-    /// The instant of these calls.
+    /// The instant of the poll, reaction or list that these calls are for.
     pub now: DateTime<Utc>,
+    /// When it was `now`.
+    began: Instant,
     /// How long each call waits for room in a share.
     patience: TimeDelta,
 }
@@ -44,7 +47,12 @@ impl<'a> Caller<'a> {
 
     fn new(auth: Option<&'a dyn Auth>, http: &'a Http, now: DateTime<Utc>, patience: TimeDelta) -> Result<Self, Fault> {
         let auth = auth.ok_or_else(|| Fault::rejected("there is no account to call with"))?;
-        Ok(Self { auth, http, now, patience })
+        Ok(Self { auth, http, now, began: Instant::now(), patience })
+    }
+
+    /// Now: some time has passed since it began.
+    pub(super) fn moment(&self) -> DateTime<Utc> {
+        self.now + TimeDelta::from_std(self.began.elapsed()).unwrap_or_default()
     }
 
     /// Sends a call.
@@ -53,6 +61,7 @@ impl<'a> Caller<'a> {
     /// See [`Reason`]; by `?` its fault.
     pub async fn send(&self, ask: &Ask) -> Result<Answer, Refused> {
         let api = self.api(ask.call.api)?;
+        self.spend(&api, ask.call.name, ask.call.units).await?;
         let measured = api.measure(ask.call.name);
         let result = self.exchanged(ask, &api).await;
         measured.ended(result.as_ref().map_or_else(|refused| refused.reason.as_str(), |_| "ok"));
@@ -75,33 +84,41 @@ impl<'a> Caller<'a> {
         read(ask, answer)
     }
 
-    async fn exchanged(&self, ask: &Ask, api: &Api<'_>) -> Result<Answer, Refused> {
-        let request = ask.request(api.base)?;
-        let answer = self.authorized(&request, ask.call.units, api, |answer| tells_token(ask, answer)).await;
-        judge(ask, answer.map_err(|fault| unharmed(ask, fault))?, api, self.now)
+    /// Takes what a call costs from the shares.
+    pub(super) async fn spend(&self, api: &Api<'_>, call: &'static str, units: u32) -> Result<(), Refused> {
+        let spent = api.spend_soon(units, self.moment(), self.patience).await;
+        spent.inspect_err(|_| api.held_back(call)).map_err(Refused::from)
     }
 
-    /// Sends `request` with a bearer; once more with the next one, where `is_token` says that the first is no longer good.
+    async fn exchanged(&self, ask: &Ask, api: &Api<'_>) -> Result<Answer, Refused> {
+        let request = ask.request(api.base)?;
+        let answer =
+            self.authorized(&request, ask.call.name, ask.call.units, api, |answer| tells_token(ask, answer)).await;
+        judge(ask, answer.map_err(|fault| unharmed(ask, fault))?, api, self.moment())
+    }
+
+    /// Sends `request`, whose units are spent, with a bearer; once more with the next one, where `is_token` says that the first is no
+    /// longer good.
     pub(super) async fn authorized(
         &self,
         request: &Call,
+        call: &'static str,
         units: u32,
         api: &Api<'_>,
         is_token: impl Fn(&Answer) -> bool,
     ) -> Result<Answer, Refused> {
-        api.spend_soon(units, self.now, self.patience).await.map_err(held)?;
         let token = self.auth.bearer().await?;
         let answer = self.bearing(request, &token).await?;
         if !is_token(&answer) {
             return Ok(answer);
         }
         let next = self.auth.refused(&token).await?;
-        api.spend_soon(units, self.now, self.patience).await.map_err(held)?;
+        self.spend(api, call, units).await?;
         Ok(self.bearing(request, &next).await?)
     }
 
     async fn bearing(&self, request: &Call, token: &Secret) -> Result<Answer, Fault> {
-        self.http.send(Trust::Provider, request.clone().bearer(token)?, self.now).await
+        self.http.send(Trust::Provider, request.clone().bearer(token)?, self.moment()).await
     }
 
     /// The API, where the operator says it is.
@@ -125,11 +142,6 @@ pub(super) fn read<T: DeserializeOwned>(ask: &Ask, answer: &Answer) -> Result<T,
 pub(super) fn tells_token(ask: &Ask, answer: &Answer) -> bool {
     let by_body = || (ask.call.api.said)(answer).and_then(|said| said.reason);
     answer.status == 401 && by_body().is_none_or(|reason| reason == Reason::Unauthorized)
-}
-
-/// Our own limits say it, not the provider: nothing was sent.
-fn held(fault: Fault) -> Refused {
-    Refused { reason: Reason::Busy(engine::port::Share::App), fault }
 }
 
 /// What only reads has done nothing, however it ended.

@@ -1,5 +1,7 @@
 //! The layer against servers on loopback: what each answer comes to, and what is sent.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use engine::fault::Fault;
 use engine::port::{Auth, OptionsCx, Share};
@@ -152,15 +154,26 @@ async fn an_answer_over_its_cap_or_of_another_shape_is_no_answer() {
 #[tokio::test]
 async fn a_pause_that_is_asked_for_holds_the_next_call_back() {
     let (server, http) = (MockServer::start().await, http());
-    serve(&server, ResponseTemplate::new(429).insert_header("retry-after", "7200")).await;
-    let (account, other) = (Account::at(&server.uri()), now() + TimeDelta::hours(2));
+    // Counted from the answer, and not from when it was asked for.
+    let slow = ResponseTemplate::new(429).insert_header("retry-after", "7200").set_delay(Duration::from_millis(1500));
+    serve(&server, slow).await;
+    let account = Account::at(&server.uri());
     let first = caller(&account, &http).send(&list()).await.unwrap_err();
     assert!(first.fault.why().contains("a long pause, until 2026-11-06 10:49 UTC"), "{first:?}");
     let second = caller(&account, &http).send(&list()).await.unwrap_err();
-    assert!(
-        matches!(&second.fault, Fault::Later { not_before: Some(at), why, .. } if *at == other && why == first.fault.why())
-    );
+    let asked = first.fault.not_before().unwrap();
+    assert!(asked > now() + TimeDelta::seconds(7201) && asked < now() + TimeDelta::seconds(7230), "{asked}");
+    assert_eq!(second.fault, Fault::Held { until: asked, why: first.fault.why().to_owned() });
     assert_eq!(server.received_requests().await.unwrap().len(), 1, "the second was not sent");
+}
+
+#[tokio::test]
+async fn a_time_that_is_named_in_words_alone_is_obeyed() {
+    let words = "User-rate limit exceeded.  Retry after 2026-11-06T09:04:42.247Z (Mail sending)";
+    let busy = json!({"error": {"code": 429, "message": words, "errors": [{"reason": "rateLimitExceeded"}]}});
+    let refused =
+        came_to(MESSAGE.ask().at("id", "m1"), ResponseTemplate::new(429).set_body_json(busy)).await.unwrap_err();
+    assert_eq!(refused.fault.not_before(), "2026-11-06T09:04:42.247Z".parse().ok(), "{refused:?}");
 }
 
 #[tokio::test]
@@ -177,7 +190,7 @@ async fn the_share_of_an_account_is_not_overdrawn() {
         }
     };
     assert_eq!((sent, server.received_requests().await.unwrap().len()), (5, 5), "a sixth of 60 units, 2 each");
-    assert!(matches!(refused.fault, Fault::Later { not_before: Some(at), .. } if at > now()), "{refused:?}");
+    assert!(matches!(refused.fault, Fault::Held { until, .. } if until > now()), "{refused:?}");
 }
 
 #[tokio::test]
@@ -343,7 +356,7 @@ async fn a_batch_is_refreshed_once_split_by_its_limits_and_ends_at_the_first_ref
     let before = server.received_requests().await.unwrap().len();
     let got = caller(&account, &http).batch(&messages(40)).await.unwrap();
     assert_eq!((got.len(), got.iter().filter(|one| one.is_ok()).count()), (40, 16));
-    assert!(matches!(&got[39].as_ref().unwrap_err().fault, Fault::Later { not_before: Some(_), .. }));
+    assert!(matches!(&got[39].as_ref().unwrap_err().fault, Fault::Held { .. }));
     assert_eq!(server.received_requests().await.unwrap().len() - before, 1);
     assert!(caller(&account, &http).batch(&[]).await.unwrap().is_empty());
     assert_eq!(caller(&account, &http).batch(&[list()]).await.unwrap_err().reason, Reason::Wrong);

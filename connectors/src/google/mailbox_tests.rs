@@ -143,7 +143,7 @@ async fn a_backlog_goes_on_where_the_quota_stopped_it() {
     let came = keys(&page);
     assert_eq!((came.len(), page.more), (15, true));
     let fault = poll(&limited, &params, &mut cursor, None).await.unwrap_err();
-    assert!(matches!(fault, Fault::Later { not_before: Some(_), .. }), "{fault:?}");
+    assert!(matches!(fault, Fault::Held { .. }), "{fault:?}");
     let expected: Vec<String> = (1..=40).map(|n| format!("m{n}")).collect();
     assert_eq!([came, all(&account, &params, &mut cursor).await].concat(), expected);
 }

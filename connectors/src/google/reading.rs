@@ -88,7 +88,7 @@ pub struct Read {
 impl Read {
     /// Nothing was read yet. Where it is known when to go on, whoever asks for the next page is told so.
     pub fn put_off(fault: &Fault, pace: Pace) -> Self {
-        let goes_on = matches!(fault, Fault::Later { not_before: Some(_), .. });
+        let goes_on = fault.not_before().is_some();
         Self { held: (!goes_on).then(|| fault.why().to_owned()), pace, ..Self::default() }
     }
 

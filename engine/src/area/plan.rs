@@ -14,7 +14,7 @@ use crate::ids::{AccountId, AreaId, AreaNo, SourceId, UserId};
 use crate::policy::Policy;
 use crate::port::{ActionSpec, Cadence, FeedKind, FeedSpec, Invalid, ReactionSpec, Service, Services};
 use crate::store::areas::AreaRow;
-use crate::template::{Condition, Expr, Mold, Scope, touches};
+use crate::template::{Condition, Expr, Mold, Scope, touches, unread};
 use crate::vault::KeyRing;
 
 /// One AREA at one revision.
@@ -155,6 +155,13 @@ impl Plan {
             backfill: document.action.backfill,
             wants_large,
         })
+    }
+
+    /// What is said of an event that lacks what the AREA uses, as nobody did when it was read.
+    pub fn unread(&self, event: &Value) -> Option<String> {
+        let wants = self.wants_large && self.policy.digest.is_none();
+        let lacks = |name: &&&str| wants && event.get(name).is_none();
+        self.action.about.large.iter().find(lacks).map(|name| unread(name))
     }
 
     /// An event, or the events of a digest, as its expressions see them.

@@ -118,7 +118,7 @@ impl Engine {
 
 fn kind(fault: &Fault) -> &'static str {
     match fault {
-        Fault::Later { .. } => "later",
+        Fault::Later { .. } | Fault::Held { .. } => "later",
         Fault::Reconnect { .. } => "reconnect",
         Fault::Resync { .. } => "resync",
         Fault::Rejected { .. } => "rejected",

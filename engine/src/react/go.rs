@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -236,14 +237,29 @@ impl Going<'_> {
         }
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let fault = result.as_ref().err().map(|fault| fault.why().to_owned());
-        let sleeping = matches!(result, Ok(Reacted::WakeAt(_)));
+        let held = match &result {
+            Err(Fault::Held { until, why }) => self.held(step, *until, why),
+            _ => None,
+        };
+        let sleeping = held.is_some() || matches!(result, Ok(Reacted::WakeAt(_)));
         let attempts = &mut self.detail.step(&step.id).attempts;
         attempts.retain(|a| !(a.index == index && a.only_started()));
         if !sleeping {
             let sent = record::shown(step, params, &self.engine.limits);
             attempts.push(Attempt { number, index, at, ms: Some(ms), sent, fault });
         }
-        self.outcome(step, index, number, result)
+        match held {
+            Some(waits) => waits,
+            None => self.outcome(step, index, number, result),
+        }
+    }
+
+    /// Nothing was sent: it waits, and that was no attempt; `None` where it has waited too long.
+    fn held(&self, step: &Step, until: DateTime<Utc>, why: &str) -> Option<Stepped> {
+        let now = self.engine.clock.micros();
+        let jitter = record::jitter(self.row.id.0, u32::try_from(now / 1_000_000 % 1_000_000).unwrap_or(0));
+        let at = outcome::held(until.timestamp_micros(), self.born, now, jitter)?;
+        Some(Stepped::Wait(at, Some(format!("step `{}`: {why}", step.id))))
     }
 
     fn outcome(&mut self, step: &Step, index: Option<usize>, number: u32, result: Result<Reacted, Fault>) -> Stepped {

@@ -194,7 +194,7 @@ impl<'e> Eval<'e> {
 }
 
 /// What is said of a large field that was not read.
-pub(super) fn unread(name: &str) -> String {
+pub fn unread(name: &str) -> String {
     format!("the event has no `{name}`: it was read when no AREA used that, and what comes from now on has it")
 }
 

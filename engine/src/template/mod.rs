@@ -30,6 +30,7 @@ mod trouble;
 
 pub use budget::{EXPRESSION_TOKENS, FUEL, LIST_ITEMS, OUTPUT_BYTES, TEMPLATE_BYTES, VALUE_BYTES, WORK_BYTES};
 pub use condition::{Condition, Expr, Judged};
+pub use eval::unread;
 pub use filters::{FilterDoc, docs as filter_docs};
 pub use mold::{Mold, touches};
 pub use scope::Scope;

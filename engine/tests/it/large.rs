@@ -115,6 +115,30 @@ async fn who_wants_what_was_not_read_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_catches_up_on_what_lacks_it_leaves_that_out_and_says_so() {
+    for test in databases().await {
+        let name = format!("large-back-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let lean = stage.create(sending(&name, "{{ event.text }}")).await;
+        stage.joined(lean).await;
+        world(&name, |w| w.items.extend([item(1), item(2)]));
+        stage.received(&name, 2).await;
+        let mut back = sending(&name, "{{ event.whole }}");
+        back["action"]["backfill"] = json!(true);
+        back["when"] = json!("event.id != 1 or 'w' in event.whole");
+        let back = stage.create(back).await;
+        stage.until("all is told", async || stage.why(back).await["events"][0]["verdict"] == "dropped").await;
+        for event in stage.why(back).await["events"].as_array().unwrap() {
+            assert_eq!((&event["verdict"], &event["why"]), (&json!("dropped"), &json!(UNREAD)), "{name}");
+        }
+        world(&name, |w| w.items.push(item(3)));
+        let got = stage.received(&name, 4).await;
+        assert!(got.iter().any(|(_, params)| params["text"] == "w3"), "{name}: {got:?}");
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_use_it_counts() {
     let test = &databases().await[0];
     let stage = Stage::set(&test.db).await;

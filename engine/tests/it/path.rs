@@ -115,6 +115,39 @@ async fn a_failed_step_is_tried_again_with_the_same_key_and_what_succeeded_is_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_waits_and_that_is_no_attempt() {
+    for test in databases().await {
+        let name = format!("held-{}", test.label);
+        let stage = Stage::set(&test.db).await;
+        let id = stage.create(area(&name, json!({"policy": {"retry": {"attempts": 1}}}))).await;
+        stage.joined(id).await;
+        let until = |seconds| stage.clock.now() + chrono::TimeDelta::seconds(seconds);
+        world(&name, |w| {
+            w.refusals = (1..=3).map(|n| Fault::Held { until: until(n * 60), why: "a quota".into() }).collect();
+            w.items.push(item(1));
+        });
+        stage.received(&name, 1).await;
+        let runs = async || history::runs(&test.db, stage.user, id, None, None, 10).await.unwrap();
+        stage.until("it waits", async || runs().await[0].reason.as_deref() == Some("step `one`: a quota")).await;
+        assert!(stage.why(id).await["events"][0]["why"].as_str().unwrap().contains("a quota"), "{name}");
+        stage.received(&name, 4).await;
+        stage.until("it is done", async || runs().await[0].state == "done").await;
+        let attempts = runs().await[0].detail.as_deref().unwrap().matches("\"number\":").count();
+        assert_eq!((attempts, world(&name, |w| w.repeated.clone())), (1, vec![false; 4]), "{name}");
+        // Not for ever: three days after its birth it is an attempt, here the only one.
+        world(&name, |w| {
+            w.refusals = vec![Fault::Held { until: until(60), why: "a quota".into() }];
+            w.refusals.extend(vec![Fault::Held { until: until(4 * 86_400), why: "a quota".into() }; 2]);
+            w.items.push(item(2));
+        });
+        stage.received(&name, 6).await;
+        stage.clock.set(stage.clock.micros() + 4 * 86_400 * SECOND);
+        stage.until("it failed", async || runs().await[0].state == "failed").await;
+        stage.engine.stop(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_step_is_told_whether_an_earlier_call_of_it_may_have_taken_effect() {
     for test in databases().await {
         let name = format!("repeated-{}", test.label);

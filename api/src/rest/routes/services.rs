@@ -61,8 +61,13 @@ pub async fn options(
                 Problem::parameter("account", format!("is needed: the id of your {provider} account"))
             })?;
             let row = accounts::granted(&app.desk.db, caller.user, account).await?;
-            if row.is_none_or(|row| row.provider != provider) {
-                return Err(Problem::parameter("account", format!("must be the id of your {provider} account")));
+            let row = row
+                .filter(|row| row.provider == provider)
+                .ok_or_else(|| Problem::parameter("account", format!("must be the id of your {provider} account")))?;
+            // A provider may answer with a part instead of refusing: what it lacks would look as if it were not there.
+            let part = format!("the list of {}.{}", service.name, spec.name);
+            if let Some(lacks) = app.desk.lacking("/account".to_owned(), &part, spec.scopes, &row) {
+                return Err(Problem::invalid(vec![lacks]));
             }
             Some(app.engine.vault.auth(caller.user, account, Some(provider)))
         }
@@ -88,7 +93,7 @@ fn picked(app: &App, path: &PathVars) -> Result<(&'static Service, &'static Opti
 /// What kept the provider from answering.
 fn far(fault: Fault) -> Problem {
     let kind = match fault {
-        Fault::Later { .. } | Fault::Resync { .. } => Kind::Unavailable,
+        Fault::Later { .. } | Fault::Held { .. } | Fault::Resync { .. } => Kind::Unavailable,
         Fault::Reconnect { .. } | Fault::Rejected { .. } => Kind::Conflict,
     };
     Problem::new(kind, fault.why())

@@ -128,8 +128,8 @@ async fn planned(
 }
 
 fn told(fault: &Fault) -> String {
-    match fault {
-        Fault::Later { not_before: Some(at), why, .. } => format!("{why}; not before {}", json!(at)),
-        other => other.why().to_owned(),
+    match fault.not_before() {
+        Some(at) => format!("{}; not before {}", fault.why(), json!(at)),
+        None => fault.why().to_owned(),
     }
 }

@@ -73,6 +73,22 @@ impl World {
 }
 
 #[tokio::test]
+async fn a_list_of_options_says_which_scope_it_lacks_and_the_grant_takes_nothing_away() {
+    let Some(google) = Google::start().await else { return };
+    let w = world(Area::new(), &google, &google.apis());
+    let linked = w.linked(&google, "ada@example.com").await;
+    let path = format!("/v1/services/google/options/calendar?account={}", linked["account"].as_str().unwrap());
+    let (status, said) = w.call("GET", &path, Some(&w.ann), None).await;
+    let (error, scope) = (&said["errors"][0], |name: &str| json!(format!("https://www.googleapis.com/auth/{name}")));
+    assert_eq!((status, &error["pointer"]), (422, &json!("/account")), "{said}");
+    let asked = error["grant"]["body"]["scopes"].as_array().unwrap();
+    for name in ["calendar.calendarlist.readonly", "gmail.readonly"] {
+        assert!(asked.contains(&scope(name)), "{name}: {said}");
+    }
+    assert!(said["detail"].as_str().unwrap().contains("the list of google.calendar needs"), "{said}");
+}
+
+#[tokio::test]
 async fn an_account_at_google_is_linked_used_refreshed_lost_linked_again_and_unlinked() {
     for area in Area::all().await {
         let Some(google) = Google::start().await else { return };

@@ -23,6 +23,7 @@ fn source(url: &str, more: Value) -> Source {
 fn check_fault(fault: Fault, kind: &str, part: &str) {
     let got = match &fault {
         Fault::Later { .. } => "later",
+        Fault::Held { .. } => "held",
         Fault::Rejected { .. } => "rejected",
         Fault::Resync { .. } => "resync",
         Fault::Reconnect { .. } => "reconnect",

@@ -122,24 +122,34 @@ impl Desk {
         std::iter::once(first).chain(steps).collect()
     }
 
-    /// What the account's owner has not granted of what `part` needs. A provider that never said which scopes there are is believed.
+    /// What the account's owner has not granted of what `part` needs.
     fn not_granted(&self, at: String, service: &'static Service, part: &str, row: &Granted) -> Option<Invalid> {
-        let provider = self.providers.iter().find(|provider| provider.name == row.provider)?;
-        let granted = row.scope.as_deref().filter(|scope| !scope.trim().is_empty())?;
         let scopes = match at.starts_with("/action") {
             true => catalog::action(service, part).ok()?.scopes,
             false => catalog::reaction(service, part).ok()?.scopes,
         };
+        self.lacking(at, &format!("{}.{part}", service.name), scopes, row)
+    }
+
+    /// What the account's owner has not granted of what `part` needs, at this place of the request. A provider that never said which
+    /// scopes there are is believed. The grant asks for what there was too: a consent may take away what it does not name.
+    pub fn lacking(&self, at: String, part: &str, scopes: &[&str], row: &Granted) -> Option<Invalid> {
+        let provider = self.providers.iter().find(|provider| provider.name == row.provider)?;
+        let granted = row.scope.as_deref().filter(|scope| !scope.trim().is_empty())?;
         let missing = provider.missing(scopes, granted);
         if missing.is_empty() {
             return None;
         }
-        let list = missing.join(", ");
-        let why = format!(
-            "has not granted what {}.{part} needs ({list}): POST /v1/connect/{} with these scopes grants it",
-            service.name, provider.name
-        );
-        Some(Invalid::new(at, why).granting(Grant { provider: provider.name.clone(), scopes: missing }))
+        let (list, name) = (missing.join(", "), provider.name.clone());
+        let why =
+            format!("has not granted what {part} needs ({list}): POST /v1/connect/{name} with these scopes grants it");
+        let mut all = missing;
+        for scope in granted.split([' ', ',']).filter(|scope| !scope.is_empty()) {
+            if !all.iter().any(|known| known == scope) {
+                all.push(scope.to_owned());
+            }
+        }
+        Some(Invalid::new(at, why).granting(Grant { provider: name, scopes: all }))
     }
 
     /// An earlier revision, checked again: what was right then may be refused today.

@@ -32,7 +32,7 @@ const DAY: i64 = 24 * super::world::HOUR;
 #[derive(Clone, Debug)]
 pub enum Asked {
     Poll { list: usize, cursor: Option<usize>, since: bool },
-    React { key: String, params: Value },
+    React { key: String, params: Value, repeated: bool },
 }
 
 enum Reply {
@@ -46,6 +46,8 @@ pub struct Received {
     pub call: u64,
     pub key: String,
     pub bytes: String,
+    /// It was said that an earlier call may have taken effect.
+    pub repeated: bool,
 }
 
 /// An item of a list.
@@ -93,8 +95,9 @@ impl Far {
 
     fn ask(&mut self, asked: Asked, reply: Reply) {
         self.next += 1;
-        if let Asked::React { key, params } = &asked {
-            self.received.push(Received { call: self.next, key: key.clone(), bytes: params.to_string() });
+        if let Asked::React { key, params, repeated } = &asked {
+            let (call, key, bytes, repeated) = (self.next, key.clone(), params.to_string(), *repeated);
+            self.received.push(Received { call, key, bytes, repeated });
         }
         self.calls.insert(self.next, (asked, reply));
     }
@@ -159,7 +162,7 @@ fn react(cx: ReactCx<'_>) -> Boxed<'_, Result<Reacted, Fault>> {
             return Ok(Reacted::Done(json!({"echo": "slept"})));
         }
         let (tell, told) = oneshot::channel();
-        let asked = Asked::React { key: cx.key.to_owned(), params: cx.params.clone() };
+        let asked = Asked::React { key: cx.key.to_owned(), params: cx.params.clone(), repeated: cx.repeated };
         far(|far| far.ask(asked, Reply::React(tell)));
         told.await.map_err(gone)?
     })

@@ -62,6 +62,9 @@ impl World {
                 let was = sent.bytes.clone();
                 self.broken(&format!("{} was sent as {was} and then as {}", received.key, received.bytes));
             }
+            if !first && maybe && !received.repeated {
+                self.broken(&format!("{} may have happened and is sent as if it had not", received.key));
+            }
             let Some(known) = self.recorded.runs.get(&run) else {
                 self.broken(&format!("{} is of a run that is not recorded", received.key));
             };

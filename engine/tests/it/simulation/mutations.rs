@@ -22,11 +22,12 @@ pub enum Mutation {
     OtherBytesAreSent,
     AnotherKeyIsSent,
     ADoneStepIsSentAgain,
+    ARepetitionIsNotTold,
     AnEmptyPollIsWritten,
 }
 
 /// Each of them, with what the law that finds it says.
-pub const ALL: [(Mutation, &str); 13] = [
+pub const ALL: [(Mutation, &str); 14] = [
     (Mutation::AnEventIsLost, "was not recorded"),
     (Mutation::ARunIsLost, "never fired for"),
     (Mutation::ARunIsDoubled, "fired more than once"),
@@ -39,6 +40,7 @@ pub const ALL: [(Mutation, &str); 13] = [
     (Mutation::OtherBytesAreSent, "was sent as"),
     (Mutation::AnotherKeyIsSent, "is of a run that is not recorded"),
     (Mutation::ADoneStepIsSentAgain, "was recorded as done and is sent again"),
+    (Mutation::ARepetitionIsNotTold, "is sent as if it had not"),
     (Mutation::AnEmptyPollIsWritten, "a poll without items was written down"),
 ];
 
@@ -99,6 +101,7 @@ impl World {
                 let again = all.iter_mut().filter(|call| self.sent.contains_key(&call.key));
                 again.for_each(|call| call.bytes.push('x'));
             }
+            Mutation::ARepetitionIsNotTold => all.iter_mut().for_each(|call| call.repeated = false),
             Mutation::AnotherKeyIsSent => all.iter_mut().for_each(|call| call.key.replace_range(5..6, "1")),
             Mutation::ADoneStepIsSentAgain => {
                 let done = |key: &&String| {
@@ -107,7 +110,7 @@ impl World {
                     key.ends_with("-one") && run.is_some_and(|run| run.state == "done")
                 };
                 if let Some((key, sent)) = self.sent.iter().find(|(key, _)| done(key)) {
-                    all.push(Received { call: 0, key: key.clone(), bytes: sent.bytes.clone() });
+                    all.push(Received { call: 0, key: key.clone(), bytes: sent.bytes.clone(), repeated: true });
                 }
             }
             _ => {}

@@ -498,13 +498,16 @@ impl World {
                 self.trace(|| format!("list {list} answers {cursor:?}: {said}"));
                 far(|far| far.answer_poll(call, answer));
             }
-            Asked::React { key, params } => {
+            Asked::React { key, params, .. } => {
                 let answer = self.react_answer(params);
                 self.tally.calls += 1;
                 self.trace(|| format!("{key} is answered {answer:?}"));
                 if let Some(sent) = self.sent.get_mut(key) {
                     // Who asks to be called again later has done nothing yet, also where a clock that went back calls it too soon.
-                    let undone = matches!(answer, Err(Fault::Later { maybe_done: false, .. }) | Ok(Reacted::WakeAt(_)));
+                    let undone = matches!(
+                        answer,
+                        Err(Fault::Later { maybe_done: false, .. } | Fault::Held { .. }) | Ok(Reacted::WakeAt(_))
+                    );
                     sent.maybe = !undone;
                 }
                 far(|far| far.answer_react(call, answer));
@@ -537,8 +540,11 @@ impl World {
 
     fn too_many(&mut self) -> Fault {
         let wait = TimeDelta::seconds(self.dice.within(1, 2 * 3_600));
-        let not_before = Some(from_micros(self.now()) + wait);
-        Fault::Later { not_before, why: "429".into(), maybe_done: false }
+        let until = from_micros(self.now()) + wait;
+        match self.dice.below(2) {
+            0 => Fault::Later { not_before: Some(until), why: "429".into(), maybe_done: false },
+            _ => Fault::Held { until, why: "a quota".into() },
+        }
     }
 
     fn react_answer(&mut self, params: &Value) -> Result<Reacted, Fault> {
