@@ -49,6 +49,11 @@ impl Seen {
         self.push(hash(key))
     }
 
+    /// The hashes of the keys, in their order.
+    pub fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.recent.iter().copied()
+    }
+
     /// How many are known.
     pub fn len(&self) -> usize {
         self.recent.len()
@@ -87,12 +92,14 @@ impl FromIterator<u64> for Seen {
     }
 }
 
-fn hash(key: &str) -> u64 {
+/// As what stands for a key.
+pub fn hash(key: &str) -> u64 {
     let digest = Sha256::digest(key);
     u64::from_be_bytes(std::array::from_fn(|i| digest[i]))
 }
 
-fn unreadable() -> Fault {
+/// What is to be done where a list of keys cannot be read.
+pub fn unreadable() -> Fault {
     Fault::resync("the cursor's list of known keys cannot be read")
 }
 

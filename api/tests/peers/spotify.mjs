@@ -1,8 +1,9 @@
-// A Spotify with a state: tokens that expire, a library, plays, playlists. Its API (below /v1) is as after February 2026; it stands
-// behind Prism, which checks each request and each answer with Spotify's own description. Faults are asked for at /__ctl.
+// A Spotify with a state: tokens that expire, a library, plays, playlists. Its API (below /v1) is as after February 2026, or with OLDER
+// as an app has it that knows the older endpoints alone; it stands behind Prism, which checks each request and each answer with Spotify's
+// own description. Faults are asked for at /__ctl.
 import http from "node:http";
 
-const port = Number(process.env.PORT);
+const port = Number(process.env.PORT), older = Boolean(process.env.OLDER);
 const state = { token: 1, refresh: 1, refreshes: 0, saved: [], played: [], lists: { "3cEYpjA9oz9GiPac4AsH4n": [] }, faults: [], log: [] };
 const now = () => new Date().toISOString().replace(/\.\d+Z/, "Z");
 // Nobody plays two tracks at one time.
@@ -20,31 +21,43 @@ const paged = (url, all, item) => {
   return [200, { href: "", limit, offset, total: all.length, previous: null, next, items: all.slice(offset, offset + limit).map(item) }];
 };
 
-const uris = (url) => url.searchParams.get("uris").split(",");
+const listed = (id, name, owner, collaborative) => ({ id, name, collaborative, owner: { id: owner.toLowerCase(), display_name: owner } });
+// What Ann only follows, and what she may change of others.
+const others = [listed("h".repeat(22), "Liked by all", "Spotify", false), listed("b".repeat(22), "Road trip", "Bob", true)];
+
+const named = (url, name) => url.searchParams.get(name).split(",");
+const has = (id) => state.saved.some((e) => e.id === id);
+const save = (ids) => [200, ids.forEach((id) => state.saved.unshift({ id, at: now() }))];
+const ids = (url) => named(url, "uris").map((uri) => uri.split(":")[2]);
 
 function answer(method, url, body) {
-  const path = url.pathname.replace(/^\/v1/, ""), items = path.match(/^\/playlists\/(\w+)\/items$/);
+  const path = url.pathname.replace(/^\/v1/, ""), items = path.match(/^\/playlists\/(\w+)\/(items|tracks)$/);
   if (items) {
+    if ((items[2] === "tracks") !== older) return older ? error(404, "Service not found") : error(403, "Forbidden");
     const list = state.lists[items[1]];
     if (!list) return error(404, "Resource not found");
-    if (method === "GET") return paged(url, list, (e) => ({ added_at: e.at, item: track(e.id) }));
+    if (method === "GET") return paged(url, list, (e) => ({ added_at: e.at, [older ? "track" : "item"]: track(e.id) }));
     const added = body.uris.map((uri) => ({ id: uri.split(":")[2], at: now() }));
     list.splice(body.position ?? list.length, 0, ...added);
     return [201, { snapshot_id: `s${list.length}` }];
   }
-  if (/\/tracks$/.test(path) && path.startsWith("/playlists/")) return error(403, "Forbidden");
-  switch (`${method} ${path}`) {
+  const call = `${method} ${path}`;
+  const isOlder = call === "PUT /me/tracks" || call === "GET /me/tracks/contains", isNewer = path.startsWith("/me/library");
+  if (older ? isNewer : isOlder) return older ? error(404, "Service not found") : error(403, "Forbidden");
+  switch (call) {
     case "GET /me/tracks": return paged(url, state.saved, (e) => ({ added_at: e.at, track: track(e.id) }));
     case "GET /me/player/recently-played": {
       const after = Number(url.searchParams.get("after") ?? 0);
       const items = state.played.filter((e) => Date.parse(e.at) > after).map((e) => ({ played_at: e.at, track: track(e.id) }));
       return [200, { href: "", limit: 50, items: items.slice(0, 50) }];
     }
-    case "GET /me/library/contains": return [200, uris(url).map((uri) => state.saved.some((e) => uri.endsWith(e.id)))];
-    case "PUT /me/library":
-      uris(url).forEach((uri) => state.saved.unshift({ id: uri.split(":")[2], at: now() }));
-      return [200, undefined];
-    case "GET /me/playlists": return paged(url, Object.keys(state.lists), (id) => ({ id, name: "Liked here", owner: { id: "ann", display_name: "Ann" } }));
+    case "GET /me/library/contains": return [200, ids(url).map(has)];
+    case "PUT /me/library": return save(ids(url));
+    case "GET /me/tracks/contains": return [200, named(url, "ids").map(has)];
+    case "PUT /me/tracks": return save(body.ids);
+    case "GET /me": return [200, { id: "ann", display_name: "Ann", type: "user", uri: "spotify:user:ann" }];
+    case "GET /me/playlists":
+      return paged(url, [...Object.keys(state.lists).map((id) => listed(id, "Liked here", "Ann", false)), ...others], (list) => list);
     case "GET /me/player/devices": return [200, { devices: [{ id: "d1", name: "Kitchen", type: "Speaker", is_active: true }] }];
     default: return error(404, "Service not found");
   }

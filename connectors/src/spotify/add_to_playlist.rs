@@ -1,9 +1,10 @@
-//! The reaction `spotify.add_to_playlist`. It reads before it writes: an entry of a track that was added after the run's birth is taken
-//! for its own, so that a repetition adds nothing twice; with `no_duplicates` any entry counts.
+//! The reaction `spotify.add_to_playlist`. A repetition reads before it writes: an entry of a track that was added after the run's
+//! birth is taken for its own, and is not added again. The first attempt looks for none: what is liked or played twice is added twice.
+//! With `no_duplicates` any entry counts.
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
 use engine::net::Answer;
 use engine::port::{About, Guarantee, Invalid, ReactCx, Reacted, ReactionSpec, params};
@@ -27,6 +28,8 @@ const BATCH: usize = 100;
 const LIMIT: usize = 50;
 /// Entries at the place of writing that are read for what an earlier attempt may have added.
 const NEAR: usize = 100;
+/// By how much Spotify's clock may be behind ours: an entry that is older than the run by no more than this may be its own.
+const BEHIND: TimeDelta = TimeDelta::minutes(2);
 /// Tracks of one call of this reaction.
 const MOST: usize = 1000;
 /// What is read of an entry.
@@ -105,9 +108,14 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     sample_params: r#"{"playlist": "3cEYpjA9oz9GiPac4AsH4n", "tracks": "spotify:track:4iV5W9uYEdYUVa79Axb7Rh", "no_duplicates": true}"#,
     sample_output: r#"{"playlist": "spotify:playlist:3cEYpjA9oz9GiPac4AsH4n", "added": ["spotify:track:4iV5W9uYEdYUVa79Axb7Rh"],
         "skipped": [], "snapshot_id": "AAAAB8C+GjVHq8v4vzStbL6AUYzo1cDV"}"#,
-    scopes: &["playlist-modify-public", "playlist-modify-private", "playlist-read-private"],
+    scopes: &[
+        "playlist-modify-public",
+        "playlist-modify-private",
+        "playlist-read-private",
+        "playlist-read-collaborative",
+    ],
     about: About {
-        cost: "2 to 4 calls for up to 100 tracks; with `no_duplicates` 1 more for each 50 entries of the playlist",
+        cost: "1 call for each 100 tracks, up to 3 more for each where it is repeated; with `no_duplicates` 1 more for each 50 entries of the playlist",
         tried: TRIED,
         gives: Some(params::<Output>),
         large: &[],
@@ -133,11 +141,13 @@ async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
     let playlist = Uri::read(&add.playlist, &["playlist"]).map_err(Fault::rejected)?;
     let wanted = add.tracks.read(KINDS)?;
     let at = Playlist { caller: Caller::react(&cx)?, id: &playlist.id };
-    let there = at.entries(add.position, add.no_duplicates, wanted.len()).await?;
-    // Spotify's times are whole seconds.
-    let born = DateTime::from_timestamp(cx.born.timestamp(), 0).unwrap_or(cx.born);
-    let ours: HashSet<&str> =
-        there.iter().filter(|entry| entry.added_at >= Some(born)).filter_map(Entry::uri).collect();
+    let there = match (add.no_duplicates, cx.repeated) {
+        (true, _) => at.all().await?,
+        (false, true) => at.near(add.position, wanted.len()).await?,
+        (false, false) => Vec::new(),
+    };
+    let is_ours = |entry: &&Entry| cx.repeated && entry.added_at >= Some(cx.born - BEHIND);
+    let ours: HashSet<&str> = there.iter().filter(is_ours).filter_map(Entry::uri).collect();
     let known: HashSet<&str> = match add.no_duplicates {
         true => there.iter().filter_map(Entry::uri).collect(),
         false => HashSet::new(),
@@ -194,16 +204,18 @@ struct List {
 }
 
 impl Playlist<'_> {
-    /// The entries that can tell: all of them, or those about the place where we write.
-    async fn entries(&self, position: Option<u32>, all: bool, wanted: usize) -> Result<Vec<Entry>, Fault> {
-        if all {
-            let (ask, first) = self.page(0).await?;
-            let all = self.caller.rest::<Entry>(ask, &first, "/items", Paging::Link { at: "/next" }).await?;
-            return match all.cut {
-                false => Ok(all.items),
-                true => Err(Fault::rejected("the playlist is too long to be searched for duplicates")),
-            };
+    /// Every entry.
+    async fn all(&self) -> Result<Vec<Entry>, Fault> {
+        let (ask, first) = self.page(0).await?;
+        let all = self.caller.rest::<Entry>(ask, &first, "/items", Paging::Link { at: "/next" }).await?;
+        match all.cut {
+            false => Ok(all.items),
+            true => Err(Fault::rejected("the playlist is too long to be searched for duplicates")),
         }
+    }
+
+    /// The entries about the place where we write.
+    async fn near(&self, position: Option<u32>, wanted: usize) -> Result<Vec<Entry>, Fault> {
         let near = NEAR.max(wanted);
         let mut from = position.map_or(0, |position| position as usize);
         let mut list = self.list(from).await?;

@@ -3,6 +3,9 @@
 
 mod add_to_playlist;
 mod errors;
+#[cfg(test)]
+mod feed_tests;
+mod known;
 mod new_saved_track;
 mod older;
 mod options;
@@ -33,5 +36,5 @@ pub static SPOTIFY: Service = Service {
 static WEB: ApiSpec = ApiSpec { name: "web", title: "Spotify", said: errors::said, batch: None };
 
 /// What the parts were run against.
-const TRIED: &str =
-    "a stateful fake behind Prism, which checks every request with Spotify's description of February 2026";
+const TRIED: &str = "a stateful fake, with the newer endpoints and with the older ones alone, behind Prism, which checks every \
+    request with Spotify's description of February 2026";

@@ -3,10 +3,12 @@
 use engine::fault::Fault;
 use engine::port::{Choice, Choices, OptionsCx, OptionsSpec};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::WEB;
 use crate::call::{ApiCall, Caller, Paging};
 
+static ME: ApiCall = ApiCall::get(&WEB, "get-current-users-profile", "me");
 static PLAYLISTS: ApiCall =
     ApiCall::get(&WEB, "get-a-list-of-current-users-playlists", "me/playlists").scopes(PLAYLIST.scopes);
 static DEVICES: ApiCall =
@@ -14,23 +16,35 @@ static DEVICES: ApiCall =
 
 /// Offered at once.
 const MOST: usize = 100;
+/// Pages that are looked through for them, of 50 playlists each: nobody has many more than 11,000.
+const PAGES: usize = 250;
 
-/// The playlists of an account.
-pub static PLAYLIST: OptionsSpec =
-    OptionsSpec { name: "playlist", scopes: &["playlist-read-private"], list: |cx| Box::pin(playlists(cx)) };
+/// The playlists of an account that it may change. Without the scope for them the collaborative ones of others are not there.
+pub static PLAYLIST: OptionsSpec = OptionsSpec {
+    name: "playlist",
+    scopes: &["playlist-read-private", "playlist-read-collaborative"],
+    list: |cx| Box::pin(playlists(cx)),
+};
 /// What an account can play on just now.
 pub static DEVICE: OptionsSpec =
     OptionsSpec { name: "device", scopes: &["user-read-playback-state"], list: |cx| Box::pin(devices(cx)) };
 
 #[derive(Deserialize)]
+struct Me {
+    id: String,
+}
+
+#[derive(Deserialize)]
 struct Listed {
     id: String,
-    name: String,
+    name: Option<String>,
     owner: Option<Owner>,
+    collaborative: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct Owner {
+    id: Option<String>,
     display_name: Option<String>,
 }
 
@@ -47,15 +61,30 @@ struct Device {
 }
 
 async fn playlists(cx: OptionsCx<'_>) -> Result<Choices, Fault> {
-    let ask = PLAYLISTS.ask().query("limit", 50);
-    // Spotify sends null for what it no longer shows.
-    let all = Caller::options(&cx)?.all::<Option<Listed>>(ask, "/items", Paging::Link { at: "/next" }).await?;
-    let choices = all.items.into_iter().flatten().map(|listed| Choice {
-        value: listed.id,
-        title: listed.name,
-        detail: listed.owner.and_then(|owner| owner.display_name),
-    });
-    Ok(Choices::of(choices, cx.q, MOST, all.cut))
+    let caller = Caller::options(&cx)?;
+    let me: Me = caller.json(&ME.ask()).await?;
+    let (mut ask, mut fit) = (Some(PLAYLISTS.ask().query("limit", 50)), Vec::new());
+    for _ in 0..PAGES {
+        let Some(page_of) = ask.take() else { break };
+        let mut page: Value = caller.json(&page_of).await?;
+        // Spotify sends null for what it no longer shows.
+        let listed = page["items"].as_array_mut().into_iter().flatten();
+        let listed = listed.filter_map(|listed| Listed::deserialize(listed.take()).ok());
+        fit.extend(Choices::of(listed.filter_map(|listed| choice(listed, &me)), cx.q, usize::MAX, false).items);
+        if fit.len() > MOST {
+            break;
+        }
+        ask = Paging::Link { at: "/next" }.next(&page_of, &page);
+    }
+    Ok(Choices::of(fit, cx.q, MOST, ask.is_some()))
+}
+
+/// One that can be added to: one's own, or one that its owner lets others change. Those that are merely followed cannot.
+fn choice(listed: Listed, me: &Me) -> Option<Choice> {
+    let owner = listed.owner.unwrap_or(Owner { id: None, display_name: None });
+    let may_change = owner.id.as_ref() == Some(&me.id) || listed.collaborative == Some(true);
+    let title = listed.name.unwrap_or_default();
+    may_change.then_some(Choice { value: listed.id, title, detail: owner.display_name })
 }
 
 async fn devices(cx: OptionsCx<'_>) -> Result<Choices, Fault> {

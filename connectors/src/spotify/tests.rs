@@ -1,124 +1,28 @@
-//! What the parts make of what Spotify answers. The whole of them, against a stateful Spotify, is in the daemon's tests.
+//! What the reactions and options make of what Spotify answers; the feeds are in `feed_tests`. The whole of them, against a stateful
+//! Spotify, is in the daemon's tests.
 
 use chrono::TimeDelta;
 use engine::fault::Fault;
-use engine::port::{FeedKind, Page};
 use serde_json::{Value, json};
-use wiremock::matchers::{any, method, path, query_param};
+use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::{SPOTIFY, add_to_playlist, new_saved_track, save, track_played};
-use crate::testing::{Account, http, now, react_as, serve};
+use super::feed_tests::poll;
+use super::{SPOTIFY, add_to_playlist, new_saved_track, save};
+use crate::testing::{Account, http, now, react_again, react_as, serve};
 
 const LIST: &str = "spotify:playlist:3cEYpjA9oz9GiPac4AsH4n";
 
-fn uri(n: usize) -> String {
+pub fn uri(n: usize) -> String {
     format!("spotify:track:{n:022}")
 }
 
-fn saved(n: usize, seconds_ago: i64) -> Value {
+pub fn saved(n: usize, seconds_ago: i64) -> Value {
     json!({"added_at": now() - TimeDelta::seconds(seconds_ago), "track": {"id": format!("{n:022}"), "uri": uri(n), "name": n.to_string()}})
 }
 
-fn ok(body: Value) -> ResponseTemplate {
+pub fn ok(body: Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(body)
-}
-
-/// Polls with a cursor; the page and the cursor behind it.
-async fn poll(spec: &engine::port::ActionSpec, account: &Account, cursor: &mut Option<Value>) -> Result<Page, Fault> {
-    let FeedKind::Polled { poll, .. } = spec.feed.kind else { panic!("polled") };
-    let (http, params) = (http(), json!({}));
-    let page = poll(account.poll(&http, &params, cursor.as_ref())).await?;
-    *cursor = page.cursor.clone().or(cursor.take());
-    Ok(page)
-}
-
-/// A library of `count` tracks, a minute between them, in pages.
-fn library(count: usize) -> impl Fn(&Request) -> ResponseTemplate {
-    move |request| {
-        let of = |name: &str| request.url.query_pairs().find(|(n, _)| n == name).and_then(|(_, v)| v.parse().ok());
-        let (offset, limit): (usize, usize) = (of("offset").unwrap_or(0), of("limit").unwrap());
-        let items: Vec<Value> = (offset..count.min(offset + limit)).map(|n| saved(count - n, n as i64 * 60)).collect();
-        let next =
-            (offset + limit < count).then(|| format!("https://api.spotify.com/v1/me/tracks?offset={}", offset + limit));
-        ok(json!({"items": items, "next": next}))
-    }
-}
-
-#[tokio::test]
-async fn a_backlog_larger_than_a_poll_is_read_to_its_end_and_each_track_comes_once() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    serve(&server, ok(json!({"items": [saved(1, 100_000)], "next": null}))).await;
-    let mut cursor = None;
-    poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    server.reset().await;
-    Mock::given(path("/me/tracks")).respond_with(library(1_200)).mount(&server).await;
-    let (mut keys, mut pages) = (Vec::new(), 0);
-    loop {
-        let page = poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-        let times: Vec<_> = page.items.iter().map(|item| item.at).collect();
-        assert!(times.is_sorted(), "oldest first");
-        keys.extend(page.items.into_iter().map(|item| item.key));
-        pages += 1;
-        if !page.more {
-            break;
-        }
-    }
-    let count = keys.len();
-    keys.sort();
-    keys.dedup();
-    assert_eq!((count, keys.len(), pages), (1_200, 1_200, 3));
-    let again = poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    assert_eq!((again.items.len(), again.cursor), (0, None));
-}
-
-#[tokio::test]
-async fn what_was_saved_in_one_second_comes_in_the_order_in_which_it_was_saved() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    let mut cursor = None;
-    serve(&server, ok(json!({"items": [], "next": null}))).await;
-    poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    serve(&server, ok(json!({"items": [saved(3, 7), saved(2, 7), saved(1, 7)], "next": null}))).await;
-    let page = poll(&new_saved_track::SPEC, &account, &mut cursor).await.unwrap();
-    let names: Vec<&str> = page.items.iter().map(|item| item.body["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["1", "2", "3"]);
-}
-
-#[tokio::test]
-async fn after_a_resync_it_is_searched_from_the_last_item_and_no_further() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    Mock::given(any()).respond_with(library(300)).mount(&server).await;
-    let FeedKind::Polled { poll, .. } = new_saved_track::SPEC.feed.kind else { panic!("polled") };
-    let (http, params) = (http(), json!({}));
-    let cx = account.poll(&http, &params, None);
-    let page = poll(engine::port::PollCx { since: Some(now() - TimeDelta::minutes(70)), ..cx }).await.unwrap();
-    assert_eq!((page.items.len(), page.cursor.is_some()), (71, true));
-    let bad = json!({"top": 7});
-    assert!(matches!(poll(account.poll(&http, &params, Some(&bad))).await, Err(Fault::Resync { .. })));
-}
-
-#[tokio::test]
-async fn plays_that_spotify_no_longer_holds_are_a_gap_and_after_is_in_milliseconds() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
-    let play = |n: usize, ago: i64| {
-        let track = saved(n, 0)["track"].take();
-        json!({"played_at": now() - TimeDelta::milliseconds(ago), "track": track, "context": null})
-    };
-    serve(&server, ok(json!({"items": [play(1, 86_400_123)]}))).await;
-    let mut cursor = None;
-    poll(&track_played::SPEC, &account, &mut cursor).await.unwrap();
-    let fifty: Vec<Value> = (0..50).map(|n| play(n + 2, n as i64 * 60_000)).collect();
-    serve(&server, ok(json!({ "items": fifty }))).await;
-    let page = poll(&track_played::SPEC, &account, &mut cursor).await.unwrap();
-    assert_eq!(page.items.len(), 50);
-    assert!(page.gap.unwrap().contains("Spotify holds the last 50 plays"));
-    let after = (now() - TimeDelta::milliseconds(86_400_123) - TimeDelta::hours(1)).timestamp_millis() - 1;
-    let sent = server.received_requests().await.unwrap();
-    assert_eq!(sent[0].url.query(), Some(format!("limit=50&after={after}").as_str()));
 }
 
 #[tokio::test]
@@ -148,6 +52,25 @@ async fn spotify_says_in_its_body_what_a_refusal_means() {
     check(403, json!({"status": 403, "message": "User not registered"}), None, "User not registered").await;
 }
 
+#[tokio::test]
+async fn a_refusal_that_is_a_line_of_text_is_told_in_its_words_and_a_page_is_not() {
+    let refused = "Spotify answered 403 Forbidden to get-users-saved-tracks";
+    let check = async |kind: &str, body: &str, told: &str| {
+        let server = MockServer::start().await;
+        serve(&server, ResponseTemplate::new(403).set_body_raw(body, kind)).await;
+        let fault = poll(&new_saved_track::SPEC, &Account::at(&server.uri()), &mut None).await.unwrap_err();
+        assert_eq!(fault.why(), format!("{refused}{told}"), "{kind} {body}");
+    };
+    let line = "User not registered in the Developer Dashboard";
+    check("text/plain; charset=utf-8", &format!("{line}\n"), &format!(": {line}")).await;
+    check("Text/Plain", line, &format!(": {line}")).await;
+    check("text/plain", "", "").await;
+    check("text/plain", " <html>", "").await;
+    check("text/html", line, "").await;
+    check("application/octet-stream", line, "").await;
+    check("application/json", r#"{"error": {"message": "No"}}"#, ": No").await;
+}
+
 /// An app with the older endpoints alone, or the newer ones.
 async fn app(refused: &'static str, status: u16) -> MockServer {
     let server = MockServer::start().await;
@@ -172,7 +95,7 @@ async fn which_endpoints_an_app_has_is_told_by_the_answers_and_remembered() {
         let account = Account::at(&server.uri());
         let data = json!({"playlist": LIST, "tracks": uri(1)});
         for _ in 0..2 {
-            react_as(&add_to_playlist::SPEC, data.clone(), Some(&account)).await.unwrap();
+            react_again(&add_to_playlist::SPEC, data.clone(), Some(&account), true).await.unwrap();
         }
         let paths: Vec<String> =
             server.received_requests().await.unwrap().iter().map(|r| r.url.path().to_owned()).collect();
@@ -182,35 +105,34 @@ async fn which_endpoints_an_app_has_is_told_by_the_answers_and_remembered() {
 }
 
 #[tokio::test]
-async fn what_was_added_since_the_run_was_born_is_its_own_and_is_not_added_again() {
-    let server = MockServer::start().await;
-    let account = Account::at(&server.uri());
+async fn what_was_added_since_the_run_was_born_is_its_own_where_it_is_repeated_and_not_before() {
+    // What is in the playlist: one from yesterday; two by an attempt whose answer was lost, at a Spotify whose clock is behind.
     let entry = |n: usize, ago: i64| json!({"added_at": now() - TimeDelta::seconds(ago), "item": {"uri": uri(n)}});
-    // One from yesterday, one by an attempt whose answer was lost.
-    let list = json!({"items": [entry(1, 86_400), entry(2, -5)], "total": 2, "next": null});
-    Mock::given(method("GET")).respond_with(ok(list)).mount(&server).await;
-    Mock::given(method("POST")).respond_with(ok(json!({"snapshot_id": "s"}))).mount(&server).await;
-    let tracks = json!([uri(1), uri(2), uri(3), uri(3)]);
-    let got =
-        react_as(&add_to_playlist::SPEC, json!({"playlist": LIST, "tracks": tracks, "position": 0}), Some(&account))
-            .await;
-    let got = got.unwrap();
-    assert_eq!((&got["added"], &got["skipped"]), (&json!([uri(2), uri(1), uri(3)]), &json!([])));
-    let got = react_as(
-        &add_to_playlist::SPEC,
-        json!({"playlist": LIST, "tracks": tracks, "no_duplicates": true}),
-        Some(&account),
-    )
-    .await;
-    let got = got.unwrap();
-    assert_eq!((&got["added"], &got["skipped"]), (&json!([uri(2), uri(3)]), &json!([uri(1)])));
-    let sent = server.received_requests().await.unwrap();
-    let posted: Vec<Value> = sent.iter().filter(|r| r.method == "POST").map(|r| r.body_json().unwrap()).collect();
-    assert_eq!(posted, [json!({"uris": [uri(1), uri(3)], "position": 1}), json!({"uris": [uri(3)]})]);
+    let list = json!({"items": [entry(1, 86_400), entry(2, -5), entry(3, 3)], "total": 3, "next": null});
+    let tracks = json!([uri(1), uri(2), uri(3), uri(4), uri(4)]);
+    let check = async |repeated: bool, no_duplicates: bool, added: &[usize], skipped: &[usize], want: Value, reads| {
+        let server = MockServer::start().await;
+        Mock::given(method("GET")).respond_with(ok(list.clone())).mount(&server).await;
+        Mock::given(method("POST")).respond_with(ok(json!({"snapshot_id": "s"}))).mount(&server).await;
+        let data = json!({"playlist": LIST, "tracks": tracks, "position": 0, "no_duplicates": no_duplicates});
+        let account = Account::at(&server.uri());
+        let got = react_again(&add_to_playlist::SPEC, data, Some(&account), repeated).await.unwrap();
+        let uris = |all: &[usize]| json!(all.iter().map(|n| uri(*n)).collect::<Vec<_>>());
+        assert_eq!((&got["added"], &got["skipped"]), (&uris(added), &uris(skipped)), "{repeated} {no_duplicates}");
+        let sent = server.received_requests().await.unwrap();
+        let (posted, read): (Vec<_>, Vec<_>) = sent.into_iter().partition(|request| request.method == "POST");
+        assert_eq!((posted.len(), read.len()), (1, reads), "{repeated} {no_duplicates}");
+        assert_eq!(posted[0].body_json::<Value>().unwrap(), want, "{repeated} {no_duplicates}");
+    };
+    let all = json!({"uris": [uri(1), uri(2), uri(3), uri(4)], "position": 0});
+    check(false, false, &[1, 2, 3, 4], &[], all, 0).await;
+    check(true, false, &[2, 3, 1, 4], &[], json!({"uris": [uri(1), uri(4)], "position": 2}), 1).await;
+    check(false, true, &[4], &[1, 2, 3], json!({"uris": [uri(4)], "position": 0}), 1).await;
+    check(true, true, &[2, 3, 4], &[1], json!({"uris": [uri(4)], "position": 2}), 1).await;
 }
 
 #[tokio::test]
-async fn many_tracks_go_in_hundreds_and_the_end_of_a_long_playlist_is_where_they_are_looked_for() {
+async fn many_tracks_go_in_hundreds_and_the_end_of_a_long_playlist_is_where_a_repetition_looks_for_them() {
     let server = MockServer::start().await;
     let account = Account::at(&server.uri());
     Mock::given(method("GET"))
@@ -219,8 +141,8 @@ async fn many_tracks_go_in_hundreds_and_the_end_of_a_long_playlist_is_where_they
         .await;
     Mock::given(method("POST")).respond_with(ok(json!({"snapshot_id": "s"}))).mount(&server).await;
     let tracks: Vec<String> = (0..250).map(uri).collect();
-    let got =
-        react_as(&add_to_playlist::SPEC, json!({"playlist": LIST, "tracks": tracks}), Some(&account)).await.unwrap();
+    let data = json!({"playlist": LIST, "tracks": tracks});
+    let got = react_again(&add_to_playlist::SPEC, data, Some(&account), true).await.unwrap();
     assert_eq!(got["added"], json!(tracks));
     let sent = server.received_requests().await.unwrap();
     let counts: Vec<usize> = sent
@@ -260,20 +182,55 @@ async fn only_what_is_not_saved_yet_is_saved() {
     assert_eq!(got["saved"], json!([uri(1)]));
 }
 
+/// Asks for the options of the service at this place.
+async fn offered(server: &MockServer, place: usize, q: &str) -> Value {
+    let (account, http) = (Account::at(&server.uri()), http());
+    json!((SPOTIFY.options[place].list)(account.options(&http, q)).await.unwrap())
+}
+
+fn listed(id: &str, name: &str, owner: &str, collaborative: bool) -> Value {
+    json!({"id": id, "name": name, "collaborative": collaborative, "owner": {"id": owner, "display_name": owner.to_uppercase()}})
+}
+
 #[tokio::test]
-async fn playlists_and_devices_are_offered_by_name() {
-    let (server, http) = (MockServer::start().await, http());
-    let list = |id: &str, name: &str| json!({"id": id, "name": name, "owner": {"display_name": "Ann"}});
-    let lists = json!({"items": [list("p1", "Party"), null, list("p2", "Work")], "next": null});
+async fn playlists_that_can_be_changed_and_devices_are_offered_by_name() {
+    let server = MockServer::start().await;
+    Mock::given(path("/me")).respond_with(ok(json!({"id": "ann"}))).mount(&server).await;
+    let odd = [json!(null), json!({"id": "p5", "name": "Nobody's party"}), json!({"name": "no id"})];
+    let some = [listed("p1", "Party", "ann", false), listed("p2", "Work", "ann", true)];
+    let others = [listed("p3", "A party of others", "bob", true), listed("p4", "Party hits", "spotify", false)];
+    let lists = json!({"items": ([&some[..], &odd, &others].concat()), "next": null});
     Mock::given(path("/me/playlists")).respond_with(ok(lists)).mount(&server).await;
     let devices = json!({"devices": [{"id": null, "name": "x", "type": "TV"}, {"id": "d1", "name": "Kitchen", "type": "Speaker"}]});
     Mock::given(path("/me/player/devices")).respond_with(ok(devices)).mount(&server).await;
-    let account = Account::at(&server.uri());
-    let offered = async |n: usize, q: &str| json!((SPOTIFY.options[n].list)(account.options(&http, q)).await.unwrap());
-    assert_eq!(
-        offered(0, "part").await,
-        json!({"items": [{"value": "p1", "title": "Party", "detail": "Ann"}], "more": false})
+    let (party, theirs) = (
+        json!({"value": "p1", "title": "Party", "detail": "ANN"}),
+        json!({"value": "p3", "title": "A party of others", "detail": "BOB"}),
     );
-    assert_eq!(offered(0, "").await["items"].as_array().unwrap().len(), 2);
-    assert_eq!(offered(1, "").await["items"], json!([{"value": "d1", "title": "Kitchen", "detail": "speaker"}]));
+    assert_eq!(offered(&server, 0, "part").await, json!({"items": [party, theirs], "more": false}));
+    assert_eq!(offered(&server, 0, "").await["items"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        offered(&server, 1, "").await["items"],
+        json!([{"value": "d1", "title": "Kitchen", "detail": "speaker"}])
+    );
+}
+
+#[tokio::test]
+async fn no_more_playlists_are_read_than_are_offered() {
+    let server = MockServer::start().await;
+    Mock::given(path("/me")).respond_with(ok(json!({"id": "ann"}))).mount(&server).await;
+    let paged = |request: &Request| {
+        let offset = request.url.query_pairs().find(|(n, _)| n == "offset").map_or(0, |(_, v)| v.parse().unwrap());
+        let items: Vec<Value> =
+            (offset..offset + 50).map(|n: usize| listed(&n.to_string(), &format!("List {n}"), "ann", false)).collect();
+        let next = (offset < 950).then(|| format!("https://api.spotify.com/v1/me/playlists?offset={}", offset + 50));
+        ok(json!({"items": items, "next": next}))
+    };
+    Mock::given(path("/me/playlists")).respond_with(paged).mount(&server).await;
+    for (q, items, more, pages) in [("", 100, true, 3), ("list 9", 100, true, 20), ("list 99", 11, false, 20)] {
+        let before = server.received_requests().await.unwrap().len();
+        let got = offered(&server, 0, q).await;
+        assert_eq!((got["items"].as_array().unwrap().len(), &got["more"]), (items, &json!(more)), "{q}");
+        assert_eq!(server.received_requests().await.unwrap().len() - before, 1 + pages, "{q}");
+    }
 }

@@ -1,7 +1,7 @@
 //! A track as events carry it.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// What people map of a track.
@@ -37,45 +37,52 @@ pub struct Track {
     pub isrc: Option<String>,
 }
 
-/// A track as Spotify sends it: what we read of it.
+/// A track as Spotify sends it: what we read of it. Whatever it does not know of one comes as null, or not at all.
 #[derive(Debug, Deserialize)]
 pub struct Sent {
     uri: String,
     id: Option<String>,
+    #[serde(default, deserialize_with = "or_none")]
     name: String,
-    #[serde(default)]
-    artists: Vec<Named>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
+    artists: Vec<Option<Named>>,
+    #[serde(default, deserialize_with = "or_none")]
     album: Album,
     #[serde(default)]
     external_urls: Value,
     #[serde(default)]
     external_ids: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     duration_ms: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     explicit: bool,
 }
 
 #[derive(Debug, Deserialize)]
 struct Named {
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Album {
+    #[serde(deserialize_with = "or_none")]
     name: String,
     uri: Option<String>,
     release_date: Option<String>,
-    images: Vec<Image>,
+    #[serde(deserialize_with = "or_none")]
+    images: Vec<Option<Image>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Image {
-    url: String,
+    url: Option<String>,
     width: Option<u64>,
+}
+
+/// Null as nothing: an empty text, zero.
+fn or_none<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 impl Sent {
@@ -88,12 +95,12 @@ impl Sent {
 impl From<Sent> for Track {
     fn from(sent: Sent) -> Self {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let artists: Vec<String> = sent.artists.into_iter().map(|artist| artist.name).collect();
+        let artists: Vec<String> = sent.artists.into_iter().flatten().filter_map(|artist| artist.name).collect();
         let seconds = sent.duration_ms / 1000;
         Self {
             artist: artists.join(", "),
             artists,
-            image: sent.album.images.into_iter().max_by_key(|image| image.width).map(|image| image.url),
+            image: sent.album.images.into_iter().flatten().max_by_key(|image| image.width).and_then(|image| image.url),
             album: sent.album.name,
             album_uri: sent.album.uri,
             released: sent.album.release_date,

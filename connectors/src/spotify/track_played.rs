@@ -77,23 +77,25 @@ static FEED: FeedSpec = FeedSpec {
 
 #[derive(Deserialize)]
 struct List {
-    items: Vec<Entry>,
+    items: Vec<Value>,
 }
 
 #[derive(Deserialize)]
 struct Entry {
     played_at: DateTime<Utc>,
-    track: Sent,
+    track: Option<Sent>,
     context: Option<Value>,
 }
 
 async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
-    let mut window = Window::open(cx.cursor, cx.since, LAG)?;
+    let mut window = Window::open(&cx, LAG)?;
     // Exclusive, so that what was played at that very millisecond comes too.
     let after = window.floor.map(|floor| floor.timestamp_millis() - 1);
     let ask = PLAYED.ask().query("limit", LIMIT).maybe("after", after);
     let list: List = Caller::poll(&cx)?.json(&ask).await?;
-    let (count, oldest) = (list.items.len(), list.items.iter().map(|entry| entry.played_at).min());
+    let count = list.items.len();
+    let things = window.read(&PLAYED, list.items, thing)?;
+    let oldest = things.iter().map(|thing| thing.at).min();
     let top = window.cursor.as_ref().and_then(|cursor| cursor.top).or(cx.since);
     let gap = match (top, oldest) {
         (Some(top), Some(oldest)) if count >= LIMIT && oldest > top => {
@@ -101,16 +103,16 @@ async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         }
         _ => None,
     };
-    window.take(list.items.into_iter().map(thing).collect(), LAG);
-    let (items, cursor) = window.close(None);
-    Ok(Page { items, cursor, answer: "200".to_owned(), gap, ..Page::default() })
+    window.take(things);
+    Ok(Page { gap, ..window.close(None) })
 }
 
-fn thing(entry: Entry) -> Thing {
-    let (played_at, played_at_local) = times(entry.played_at, "UTC", SecondsFormat::AutoSi);
-    let key = format!("{}@{}", entry.track.uri(), entry.played_at.timestamp_millis());
+fn thing(entry: Entry) -> Option<Thing> {
+    let (track, at) = (entry.track?, entry.played_at);
+    let (played_at, played_at_local) = times(at, "UTC", SecondsFormat::AutoSi);
+    let key = format!("{}@{}", track.uri(), at.timestamp_millis());
     let context = |name: &str| entry.context.as_ref()?.get(name)?.as_str().map(str::to_owned);
     let (kind, uri) = (context("type"), context("uri"));
-    let event = Event { track: entry.track.into(), played_at, played_at_local, context: kind, context_uri: uri };
-    Thing { key, at: entry.played_at, body: json!(event) }
+    let event = Event { track: track.into(), played_at, played_at_local, context: kind, context_uri: uri };
+    Some(Thing { key, at, body: json!(event) })
 }
