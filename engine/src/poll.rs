@@ -58,7 +58,7 @@ pub async fn poll(engine: &Arc<Engine>, mut row: SourceRow) {
         Ok(went) => {
             let (recovered, gapped) = (engine.recovered(row.id), went.gap.is_some());
             if let Some(what) = went.gap {
-                tracing::warn!(source = %row.id, what, "items may be missing after a resync");
+                tracing::warn!(source = %row.id, what, "items may be missing");
                 engine.gapped(row.id, what, now);
             }
             if recovered || gapped {

@@ -174,6 +174,7 @@ async fn a_time_that_is_named_in_words_alone_is_obeyed() {
     let refused =
         came_to(MESSAGE.ask().at("id", "m1"), ResponseTemplate::new(429).set_body_json(busy)).await.unwrap_err();
     assert_eq!(refused.fault.not_before(), "2026-11-06T09:04:42.247Z".parse().ok(), "{refused:?}");
+    assert_eq!(refused.reason, Reason::Busy(Share::Account));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use engine::fault::Fault;
 use engine::net::{Call, Trust};
 use engine::port::ReactCx;
 use http::header::CONTENT_TYPE;
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
@@ -17,10 +18,12 @@ static MAIL: ApiCall = ApiCall::get(&GMAIL, "messages.get", "gmail/v1/users/me/m
     .units(20)
     .scopes(&["gmail.readonly"])
     .max_body(32 << 20);
-static FILE: ApiCall = ApiCall::get(&GMAIL, "attachments.get", "gmail/v1/users/me/messages/{message}/attachments/{id}")
-    .units(20)
-    .scopes(&["gmail.readonly"])
-    .max_body(40 << 20);
+/// The bytes of a part that Gmail gives apart.
+pub static FILE: ApiCall =
+    ApiCall::get(&GMAIL, "attachments.get", "gmail/v1/users/me/messages/{message}/attachments/{id}")
+        .units(20)
+        .scopes(&["gmail.readonly"])
+        .max_body(40 << 20);
 
 /// A file to attach: one of a mail, as events list them, or what a URL gives.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -85,10 +88,16 @@ async fn of_url(url: &str, one: &Attach, cx: &ReactCx<'_>) -> Result<File, Fault
     if let Some(fault) = answer.fault(cx.now) {
         return Err(fault);
     }
-    let last = |url: &Url| url.path_segments()?.next_back().filter(|name| !name.is_empty()).map(str::to_owned);
     let name = one.name.clone().or_else(|| last(&answer.url)).unwrap_or_else(|| "file".to_owned());
     let kind = one.kind.clone().or_else(|| answer.header(CONTENT_TYPE).map(str::to_owned));
     Ok(File { name, kind: kind.unwrap_or_default(), bytes: answer.body.to_vec() })
+}
+
+/// The last name of its path, as it was before it was encoded.
+fn last(url: &Url) -> Option<String> {
+    let name = percent_decode_str(url.path_segments()?.next_back()?).decode_utf8_lossy();
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default().trim();
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 async fn of_mail(mail: &Sent, one: &Attach, caller: &Caller<'_>) -> Result<Vec<File>, Fault> {
@@ -97,7 +106,7 @@ async fn of_mail(mail: &Sent, one: &Attach, caller: &Caller<'_>) -> Result<Vec<F
         if one.part.as_ref().is_some_and(|wanted| *wanted != part.part_id) {
             continue;
         }
-        let bytes = content(mail, part, caller).await?;
+        let bytes = content(mail, &name, part, caller).await?;
         let bytes = bytes.ok_or_else(|| Fault::later(format!("Gmail gave `{name}` in a form that is no base64")))?;
         let (name, kind) =
             (one.name.clone().unwrap_or(name), one.kind.clone().unwrap_or_else(|| part.mime_type.clone()));
@@ -109,11 +118,20 @@ async fn of_mail(mail: &Sent, one: &Attach, caller: &Caller<'_>) -> Result<Vec<F
     }
 }
 
-async fn content(mail: &Sent, part: &Part, caller: &Caller<'_>) -> Result<Option<Vec<u8>>, Fault> {
+async fn content(mail: &Sent, name: &str, part: &Part, caller: &Caller<'_>) -> Result<Option<Vec<u8>>, Fault> {
     if part.body.data.is_some() {
         return Ok(part.bytes());
     }
-    let Some(id) = &part.body.attachment_id else { return Ok(Some(Vec::new())) };
+    let Some(id) = &part.body.attachment_id else {
+        return match part.parts.is_empty() && part.body.size == 0 {
+            true => Ok(Some(Vec::new())),
+            // Of a mail within a mail there are the parts alone.
+            false => Err(Fault::rejected(format!(
+                "Gmail does not give `{name}` of the mail {} as a file: name the others by their `part`",
+                mail.id
+            ))),
+        };
+    };
     let body: Body = caller.json(&FILE.ask().at("message", &mail.id).at("id", id)).await?;
     Ok(body.data.as_deref().and_then(bytes))
 }

@@ -12,16 +12,16 @@ pub fn said(answer: &Answer) -> Option<Said> {
     let body: Value = serde_json::from_slice(&answer.body).ok()?;
     let error = body.get("error")?;
     let words = error["message"].as_str().or_else(|| body["error_description"].as_str()).unwrap_or_default();
-    Some(Said { reason: reason(error), words: words.to_owned() })
+    Some(Said { reason: reason(error, words), words: words.to_owned() })
 }
 
-fn reason(error: &Value) -> Option<Reason> {
+fn reason(error: &Value, words: &str) -> Option<Reason> {
     let list = |name: &str| error[name].as_array().cloned().unwrap_or_default();
     let (errors, details) = (list("errors"), list("details"));
     let named = errors.iter().chain(&details).filter_map(|one| one["reason"].as_str());
-    // By user or by project: the newer APIs name the limit that was met.
+    // By user or by project: the newer APIs name the limit that was met, and Gmail says it in words alone.
     let limit = details.iter().find_map(|one| one["metadata"]["quota_limit"].as_str()).unwrap_or_default();
-    let share = if limit.contains("PerUser") { Share::Account } else { Share::App };
+    let share = if limit.contains("PerUser") || words.starts_with("User-rate") { Share::Account } else { Share::App };
     let known = named.filter_map(|reason| of(reason, share)).next();
     known.or_else(|| (error["status"] == "RESOURCE_EXHAUSTED").then_some(Reason::Busy(share)))
 }

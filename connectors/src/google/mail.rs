@@ -18,6 +18,16 @@ const TEXT: usize = 128 * 1024;
 const HTML: usize = 256 * 1024;
 /// Attachments that an event lists.
 const ATTACHMENTS: usize = 100;
+/// Bytes of a list of people, and of the name or the address of one: Gmail takes headers of 500 KB.
+const PEOPLE: usize = 8 * 1024;
+const PERSON: usize = 512;
+/// Bytes of a subject.
+const SUBJECT: usize = 4 * 1024;
+/// Bytes of the name of a file, and of its type.
+const NAME: usize = 255;
+const KIND: usize = 127;
+/// Bytes of a Message-ID, and of the first words.
+const ID: usize = 1024;
 /// Parts within parts.
 const DEPTH: usize = 20;
 
@@ -40,21 +50,21 @@ pub struct Mail {
     pub in_reply_to: Option<String>,
     /// Its page in Gmail.
     pub link: String,
-    /// Its subject; empty where it has none.
+    /// Its subject; empty where it has none. Cut at 4 KiB.
     pub subject: String,
-    /// Who sent it, as `Ann Smith <ann@example.org>`.
+    /// Who sent it, as `Ann Smith <ann@example.org>`. Names and addresses are cut at 512 bytes.
     pub from: String,
     /// The sender's name; their address where they have none.
     pub from_name: String,
     /// The sender's address.
     pub from_address: String,
-    /// Who it was sent to, in one text.
+    /// Who it was sent to, in one text: the first ones, in 8 KiB.
     pub to: String,
-    /// The addresses that it was sent to.
+    /// The addresses of those in `to`.
     pub to_addresses: Vec<String>,
-    /// Who got a copy, in one text.
+    /// Who got a copy, in one text: the first ones, in 8 KiB.
     pub cc: String,
-    /// The addresses that got a copy.
+    /// The addresses of those in `cc`.
     pub cc_addresses: Vec<String>,
     /// The address for answers: the sender's, unless the mail names another.
     pub reply_to: String,
@@ -71,7 +81,7 @@ pub struct Mail {
     pub unread: bool,
     /// Whether it has attachments.
     pub has_attachment: bool,
-    /// Its attachments: `send_mail` takes this list, or one of it, as its own.
+    /// Its attachments, the first 100: `send_mail` takes this list, or one of it, as its own.
     pub attachments: Vec<Attachment>,
     /// How large the whole mail is, in bytes.
     pub size: u64,
@@ -94,14 +104,14 @@ pub struct Content {
     pub text: String,
     /// Its HTML; null where it is plain text.
     pub html: Option<String>,
-    /// Whether text or HTML are longer than an event holds, and were cut.
+    /// Whether text or HTML are longer than an event holds (128 and 256 KiB) or than can be read, and were cut or left out.
     pub truncated: bool,
 }
 
 /// A file that came with a mail.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Attachment {
-    /// Its name.
+    /// Its name; made of its type where it has none. Cut at 255 bytes.
     pub name: String,
     /// What it is: `application/pdf`.
     #[serde(rename = "type")]
@@ -166,7 +176,7 @@ impl Sent {
     fn attachments(&self) -> Vec<Attachment> {
         let attachment = |(name, part): (String, &Part)| Attachment {
             name,
-            kind: part.mime_type.clone(),
+            kind: cut(part.mime_type.clone(), KIND).0,
             size: u64::try_from(part.body.size).unwrap_or(0),
             message: self.id.clone(),
             part: part.part_id.clone(),
@@ -191,9 +201,9 @@ impl Sent {
         let (received_at, received_at_local) = times(self.at().unwrap_or_default(), "UTC", SecondsFormat::Secs);
         Mail {
             link: format!("https://mail.google.com/mail/#all/{}", self.id),
-            message_id: headers.and_then(Message::message_id).map(str::to_owned),
-            in_reply_to: headers.and_then(|mail| first(mail.in_reply_to())),
-            subject: clean(headers.and_then(Message::subject).unwrap_or_default()),
+            message_id: headers.and_then(Message::message_id).map(|id| cut(id.to_owned(), ID).0),
+            in_reply_to: headers.and_then(|mail| first(mail.in_reply_to())).map(|id| cut(id, ID).0),
+            subject: cut(clean(headers.and_then(Message::subject).unwrap_or_default()), SUBJECT).0,
             from: sender.shown(),
             from_name: if sender.name.is_empty() { sender.address.clone() } else { sender.name.clone() },
             reply_to: people(headers.and_then(Message::reply_to))
@@ -206,7 +216,7 @@ impl Sent {
             to_addresses: to.into_iter().map(|one| one.address).collect(),
             cc: shown(&cc),
             cc_addresses: cc.into_iter().map(|one| one.address).collect(),
-            snippet: crate::html::text(&self.snippet),
+            snippet: cut(crate::html::text(&self.snippet), ID).0,
             content: whole.then(|| Bodies::of(&self.payload).read()),
             labels: self.label_ids.iter().map(name).collect(),
             unread: self.label_ids.iter().any(|id| id == "UNREAD"),
@@ -246,14 +256,15 @@ impl Part {
     /// The file's name, decoded.
     fn name(&self) -> String {
         if self.filename.is_empty() {
-            return if self.mime_type == "message/rfc822" { "mail.eml".into() } else { String::new() };
+            return named_by(&self.mime_type);
         }
         if !self.filename.contains("=?") {
-            return clean(&self.filename);
+            return cut(clean(&self.filename), NAME).0;
         }
         let block = format!("Subject: {}\r\n\r\n", self.filename.replace(['\r', '\n'], " "));
         let name = MessageParser::default().parse_headers(block.as_bytes());
-        clean(name.as_ref().filter(|mail| !mail.parts.is_empty()).and_then(Message::subject).unwrap_or(&self.filename))
+        let name = name.as_ref().filter(|mail| !mail.parts.is_empty()).and_then(Message::subject);
+        cut(clean(name.unwrap_or(&self.filename)), NAME).0
     }
 
     fn is_file(&self) -> bool {
@@ -317,7 +328,7 @@ impl Bodies {
             _ => return,
         };
         list.extend(part.text().filter(|text| !text.is_empty()));
-        self.apart |= part.body.attachment_id.is_some() && part.body.data.is_none();
+        self.apart |= part.is_apart();
     }
 
     fn read(self) -> Content {
@@ -336,23 +347,64 @@ impl Part {
         self.body.size == 0 && self.body.data.as_deref().unwrap_or_default().is_empty()
     }
 
+    fn is_apart(&self) -> bool {
+        self.body.attachment_id.is_some() && self.body.data.is_none()
+    }
+
+    /// The texts that Gmail gives apart: their ids, and the bodies that they belong into.
+    pub fn apart(&mut self) -> Vec<(String, &mut Body)> {
+        let mut apart = Vec::new();
+        self.apart_into(&mut apart, 0);
+        apart
+    }
+
+    fn apart_into<'a>(&'a mut self, apart: &mut Vec<(String, &'a mut Body)>, depth: usize) {
+        if self.is_file() && depth > 0 || depth > DEPTH {
+            return;
+        }
+        let is_text = matches!(self.mime_type.to_lowercase().as_str(), "text/plain" | "text/html");
+        let id = self.body.attachment_id.clone().filter(|_| is_text && self.is_apart());
+        apart.extend(id.map(|id| (id, &mut self.body)));
+        self.parts.iter_mut().for_each(|part| part.apart_into(apart, depth + 1));
+    }
+
     /// The parts that are files, with their names: what an event lists.
     pub fn files(&self) -> Vec<(String, &Part)> {
         let mut files = Vec::new();
-        self.files_into(&mut files, 0);
+        self.files_into(&mut files, 0, false);
         files
     }
 
-    fn files_into<'a>(&'a self, files: &mut Vec<(String, &'a Part)>, depth: usize) {
+    /// `is_choice`: it is one of several forms of the same.
+    fn files_into<'a>(&'a self, files: &mut Vec<(String, &'a Part)>, depth: usize, is_choice: bool) {
         let kind = self.mime_type.to_lowercase();
         let is_text = matches!(kind.as_str(), "" | "text/plain" | "text/html");
         let holds = kind.starts_with("multipart/") || !self.parts.is_empty();
-        if depth > 0 && self.is_file() || !holds && !is_text && !self.body_is_empty() {
+        if depth > 0 && self.is_file() || !holds && !is_text && !is_choice && !self.body_is_empty() {
             files.push((self.name(), self));
         } else if depth < DEPTH {
-            self.parts.iter().for_each(|part| part.files_into(files, depth + 1));
+            let is_choice = kind == "multipart/alternative";
+            self.parts.iter().for_each(|part| part.files_into(files, depth + 1, is_choice));
         }
     }
+}
+
+/// The name of a file that has none.
+fn named_by(kind: &str) -> String {
+    let kind = kind.to_lowercase();
+    let name = match kind.as_str() {
+        "message/rfc822" => "mail.eml",
+        "message/delivery-status" => "delivery-status.txt",
+        "text/rfc822-headers" => "headers.txt",
+        "text/calendar" | "application/ics" => "invite.ics",
+        "text/csv" => "table.csv",
+        "application/pdf" => "document.pdf",
+        "image/png" => "image.png",
+        "image/jpeg" => "image.jpg",
+        "image/gif" => "image.gif",
+        _ => "file",
+    };
+    name.to_owned()
 }
 
 fn cut(mut text: String, most: usize) -> (String, bool) {
@@ -390,9 +442,14 @@ impl Person {
 }
 
 fn people(list: Option<&Address<'_>>) -> Vec<Person> {
-    let text = |text: Option<&str>| clean(text.unwrap_or_default().trim());
+    let text = |text: Option<&str>| cut(clean(text.unwrap_or_default().trim()), PERSON).0;
     let of = |addr: &mail_parser::Addr<'_>| Person { name: text(addr.name()), address: text(addr.address()) };
-    list.into_iter().flat_map(Address::iter).map(of).collect()
+    let mut room = PEOPLE;
+    let fits = |person: &Person| {
+        let taken = person.shown().len() + ", ".len();
+        room.checked_sub(taken).map(|rest| room = rest).is_some()
+    };
+    list.into_iter().flat_map(Address::iter).map(of).take_while(fits).collect()
 }
 
 fn shown(people: &[Person]) -> String {

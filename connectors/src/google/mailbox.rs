@@ -4,47 +4,32 @@
 //! a batch a page. So a backlog comes in order, goes on where the quota stopped it, and nothing is listed twice. After a
 //! resync the new history id is fetched before the mailbox is searched: what comes in between is found by both, and has one key.
 
-use std::sync::LazyLock;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::fault::Fault;
-use engine::net::Answer;
-use engine::port::{Item, Page, PollCx};
+use engine::port::{Page, PollCx};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::mail::Sent;
-use super::{GMAIL, labels};
-use crate::call::{ApiCall, Ask, Caller, Reason, Refused};
+use super::GMAIL;
+use super::reading::{Pace, READS, Read, read};
+use crate::call::{ApiCall, Caller, Reason, Refused};
 use crate::seen::Seen;
 
-const READS: &[&str] = &["gmail.readonly"];
 static PROFILE: ApiCall = ApiCall::get(&GMAIL, "getProfile", "gmail/v1/users/me/profile").scopes(READS);
 static HISTORY: ApiCall =
     ApiCall::get(&GMAIL, "history.list", "gmail/v1/users/me/history").units(2).scopes(READS).dead(&[404]);
 static LIST: ApiCall = ApiCall::get(&GMAIL, "messages.list", "gmail/v1/users/me/messages").units(5).scopes(READS);
-static GET: ApiCall =
-    ApiCall::get(&GMAIL, "messages.get", "gmail/v1/users/me/messages/{id}").units(20).scopes(READS).max_body(32 << 20);
 
 /// Entries of the history that are asked for at once.
 const HISTORY_PAGE: usize = 100;
+/// Pages of the history without an entry that are gone through for the next one with some.
+const EMPTY_PAGES: usize = 50;
 /// Mails that are listed at once: the most that Gmail gives.
 const LIST_PAGE: usize = 500;
 /// Mails that one search lists.
 const SEARCH: usize = 1000;
-/// Mails that are read in one go.
-const READ: usize = 25;
 /// Mails that a first poll reads.
 const BASELINE: usize = 25;
-/// What is asked of each part of a mail whose text nobody uses.
-const PART: &str = "partId,mimeType,filename,headers,body(attachmentId,size)";
-/// Parts within parts of which the bytes are left out; what lies deeper comes whole.
-const NESTED: usize = 5;
-/// A mail but for the bytes of its parts, in the language of `fields` (developers.google.com/workspace/gmail/api/guides/performance).
-static LEAN: LazyLock<String> = LazyLock::new(|| {
-    let parts = (0..NESTED).fold("parts".to_owned(), |inner, _| format!("parts({PART},{inner})"));
-    format!("id,threadId,labelIds,snippet,internalDate,sizeEstimate,payload({PART},{parts})")
-});
 /// How late a mail may come to be found by a search.
 const LAG: TimeDelta = TimeDelta::hours(1);
 
@@ -64,6 +49,9 @@ struct Cursor {
     /// Listed and not yet read, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
+    /// How they are read.
+    #[serde(skip_serializing_if = "Pace::is_usual")]
+    pace: Pace,
     /// The history goes on behind them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     more: bool,
@@ -84,9 +72,9 @@ pub async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         Some(cursor) => Listed { cursor, gap: None },
     };
     let has_listed = known.as_ref().is_none_or(|cursor| cursor.left.is_empty());
-    let read = match box_.read(&found.cursor.left, &cx).await {
+    let read = match read(&box_.caller, &found.cursor.left, found.cursor.pace, &cx).await {
         // What was listed is kept: the next poll spends on reading alone, and so gets on.
-        Err(Refused { reason: Reason::Busy(_), fault }) if has_listed => Read::put_off(&fault),
+        Err(Refused { reason: Reason::Busy(_), fault }) if has_listed => Read::put_off(&fault, found.cursor.pace),
         read => read?,
     };
     found.cursor.left.drain(..read.done);
@@ -94,13 +82,17 @@ pub async fn poll(cx: PollCx<'_>) -> Result<Page, Fault> {
         // What is old stays old: it may not come in with a later poll.
         found.cursor.left.clear();
     }
+    found.cursor.pace = if found.cursor.left.is_empty() { Pace::default() } else { read.pace };
     if query.is_some() {
-        found.cursor.top = read.items.iter().filter_map(|item| item.at).chain(found.cursor.top).max();
+        // A mail that was imported may be dated ahead: what comes until then would never be searched.
+        let times = read.items.iter().filter_map(|item| item.at).map(|at| at.min(cx.now));
+        found.cursor.top = times.chain(found.cursor.top).max();
     }
     let more = read.held.is_none() && (found.cursor.more || !found.cursor.left.is_empty());
     let answer = read.held.map_or_else(|| "200".to_owned(), |why| format!("200; the rest waits: {why}"));
     let moved = known.as_ref() != Some(&found.cursor);
-    Ok(Page { items: read.items, cursor: moved.then(|| json!(found.cursor)), more, answer, gap: found.gap })
+    let gap = found.gap.or(read.gap);
+    Ok(Page { items: read.items, cursor: moved.then(|| json!(found.cursor)), more, answer, gap })
 }
 
 struct Mailbox<'a> {
@@ -111,22 +103,6 @@ struct Mailbox<'a> {
 struct Listed {
     cursor: Cursor,
     gap: Option<String>,
-}
-
-/// What was read of the mails that are left.
-struct Read {
-    items: Vec<Item>,
-    done: usize,
-    /// Why no more were.
-    held: Option<String>,
-}
-
-impl Read {
-    /// Nothing was read yet. Where it is known when to go on, whoever asks for the next page is told so.
-    fn put_off(fault: &Fault) -> Self {
-        let goes_on = fault.not_before().is_some();
-        Self { items: Vec::new(), done: 0, held: (!goes_on).then(|| fault.why().to_owned()) }
-    }
 }
 
 #[derive(Deserialize)]
@@ -227,13 +203,12 @@ impl Mailbox<'_> {
 
     /// One page of the history. Its entries are in order: the last one's id is where the next page begins, and needs no page token.
     async fn history(&self, mut cursor: Cursor) -> Result<Listed, Fault> {
-        let ask = HISTORY.ask().query("startHistoryId", &cursor.history).query("historyTypes", "messageAdded");
-        let page: History = self.caller.json(&ask.query("maxResults", HISTORY_PAGE)).await?;
+        let page = self.entries(&cursor.history).await?;
         let last = page.history.last().map(|entry| match &entry.id {
             Text::Text(id) => id.clone(),
             Text::Number(id) => id.to_string(),
         });
-        cursor.more = page.next_page_token.is_some() && last.is_some();
+        cursor.more = page.next_page_token.is_some();
         let next = if cursor.more { last } else { page.history_id.map(Text::read).or(last) };
         cursor.history = next.unwrap_or(cursor.history);
         for added in page.history.into_iter().flat_map(|entry| entry.messages_added) {
@@ -244,6 +219,26 @@ impl Mailbox<'_> {
             }
         }
         Ok(Listed { cursor, gap: None })
+    }
+
+    /// The first page of the history behind `start` with an entry, or the last one. Gmail gives pages without any that have a token
+    /// all the same, and what is behind them is new (github.com/gauteh/lieer/issues/102).
+    async fn entries(&self, start: &str) -> Result<History, Fault> {
+        let ask = HISTORY.ask().query("startHistoryId", start).query("historyTypes", "messageAdded");
+        let ask = ask.query("maxResults", HISTORY_PAGE);
+        let mut page: History = self.caller.json(&ask).await?;
+        for _ in 0..EMPTY_PAGES {
+            page.next_page_token = page.next_page_token.filter(|token| !token.is_empty());
+            match &page.next_page_token {
+                Some(token) if page.history.is_empty() => {
+                    page = self.caller.json(&ask.clone().query("pageToken", token)).await?;
+                }
+                _ => return Ok(page),
+            }
+        }
+        Err(Fault::later(format!(
+            "Gmail gave {EMPTY_PAGES} pages of its history without an entry, and more behind them"
+        )))
     }
 
     /// What a search finds that it did not find before.
@@ -281,49 +276,6 @@ impl Mailbox<'_> {
                 return Ok((ids, cut));
             }
         }
-    }
-
-    /// Reads mails from the front of `left`, with the names of their labels: the share has room for both, or for none. Who is gone
-    /// meanwhile is passed over.
-    async fn read(&self, left: &[String], cx: &PollCx<'_>) -> Result<Read, Refused> {
-        if left.is_empty() {
-            return Ok(Read { items: Vec::new(), done: 0, held: None });
-        }
-        let at_once = self.caller.api(&GMAIL)?.at_once(GET.units).saturating_sub(1).clamp(1, READ);
-        let some = &left[..left.len().min(at_once)];
-        let whole = cx.wants_large().await;
-        let get = GET.ask().query("format", "full").maybe("fields", (!whole).then_some(LEAN.as_str()));
-        let mut asks = vec![labels::LIST.ask()];
-        asks.extend(some.iter().map(|id| get.clone().at("id", id)));
-        // A batch that is refused as a whole is no word on each of its parts.
-        let alone = async |ask: &Ask, answer: Result<Answer, Refused>| match answer {
-            Err(refused) if refused.reason == Reason::Missing => self.caller.send(ask).await,
-            answer => answer,
-        };
-        let mut answers = asks.iter().zip(self.caller.batch(&asks).await?);
-        let Some((ask, answer)) = answers.next() else { return Err(Fault::later("a batch has no answers").into()) };
-        let names = labels::read(&self.caller, &alone(ask, answer).await?)?;
-        let (mut mails, mut done, mut held) = (Vec::new(), 0, None);
-        for (ask, answer) in answers {
-            let answer = alone(ask, answer).await;
-            match answer {
-                Ok(answer) => mails.push(self.caller.read::<Sent>(ask, &answer)?),
-                Err(refused) if refused.reason == Reason::Missing => {}
-                Err(refused) if done == 0 => return Err(refused),
-                Err(refused) => {
-                    held = Some(refused.fault.why().to_owned());
-                    break;
-                }
-            }
-            done += 1;
-        }
-        // Drafts are found by searches too.
-        mails.retain(|mail| !mail.label_ids.iter().any(|label| label == "DRAFT" || label == "CHAT"));
-        let item = |mail: Sent| {
-            let (key, at) = (mail.id.clone(), mail.at());
-            Item { key, at, body: json!(mail.event(&names, whole)) }
-        };
-        Ok(Read { items: mails.into_iter().map(item).collect(), done, held })
     }
 }
 

@@ -15,12 +15,19 @@ mod file_tests;
 mod labels;
 mod mail;
 mod mailbox;
+#[cfg(test)]
+mod mailbox_tests;
 mod new_event;
 mod new_file;
 mod new_mail;
 mod options;
 mod query;
+mod reading;
+#[cfg(test)]
+mod reading_tests;
 mod send_mail;
+#[cfg(test)]
+mod send_mail_tests;
 #[cfg(test)]
 mod tests;
 mod written;

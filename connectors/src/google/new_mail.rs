@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::query::{answers, has_label, has_words, simple};
+use super::query::{answers, has_label, has_words, names_place, simple, unbalanced};
 use super::{TRIED_EMULATOR, mail, mailbox};
 use crate::when::localize;
 
@@ -22,7 +22,7 @@ pub(super) struct Filter {
     #[schemars(length(max = 1000), example = "subject:invoice")]
     query: String,
     /// Only mails with this label, by name or id, at the moment when they come in: `INBOX`, `Work/Invoices`. What is in spam or trash,
-    /// or was only sent, comes only where this or the query names it.
+    /// or was only sent, comes only where this or the query names that place: `SPAM`, `in:trash`, `in:sent`.
     #[serde(default)]
     #[schemars(extend("x-options" = "label"), example = &"INBOX")]
     label: String,
@@ -66,7 +66,7 @@ pub static SPEC: ActionSpec = ActionSpec {
     }"#,
     scopes: &["gmail.readonly"],
     about: About {
-        cost: "2 units a poll for all AREAs of a mailbox (5 for a query that only Gmail can judge), 20 for each new mail",
+        cost: "2 units a poll for all AREAs of a mailbox (5 for a query that only Gmail can judge), 20 for each new mail, and for each of its texts that Gmail gives apart",
         tried: TRIED_EMULATOR,
         gives: Some(params::<mail::Mail>),
         large: mail::LARGE,
@@ -108,21 +108,20 @@ fn select(data: &Value, event: &Value) -> Result<(), String> {
     if filter.has_attachment.is_some_and(|wanted| event["has_attachment"] != wanted) {
         return Err(format!("has_attachment is {}", event["has_attachment"]));
     }
-    let query = filter.query.to_lowercase();
-    let names_place = !filter.label.is_empty() || ["in:", "label:", "from:me"].iter().any(|term| query.contains(term));
-    match elsewhere(event).filter(|_| !names_place) {
-        Some(place) => Err(format!("it is in {place}, which neither `label` nor `query` names")),
+    let is_named = |place: &str| filter.label.trim().eq_ignore_ascii_case(place) || names_place(&filter.query, place);
+    match elsewhere(event).filter(|(place, _)| !is_named(place)) {
+        Some((_, shown)) => Err(format!("it is in {shown}, which neither `label` nor `query` names")),
         None => Ok(()),
     }
 }
 
-/// Where a mail is that did not arrive.
-fn elsewhere(event: &Value) -> Option<&'static str> {
+/// Where a mail is that did not arrive: as queries name it, and for people.
+fn elsewhere(event: &Value) -> Option<(&'static str, &'static str)> {
     let is_in = |label: &str| has_label(event, label);
     match () {
-        () if is_in("SPAM") => Some("spam"),
-        () if is_in("TRASH") => Some("the trash"),
-        () if is_in("SENT") && !is_in("INBOX") => Some("sent mail"),
+        () if is_in("SPAM") => Some(("spam", "spam")),
+        () if is_in("TRASH") => Some(("trash", "the trash")),
+        () if is_in("SENT") && !is_in("INBOX") => Some(("sent", "sent mail")),
         () => None,
     }
 }
@@ -130,7 +129,9 @@ fn elsewhere(event: &Value) -> Option<&'static str> {
 fn check(data: &Value) -> Vec<Invalid> {
     match Filter::deserialize(data) {
         Ok(filter) => {
-            engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why)).into_iter().collect()
+            let query = unbalanced(&filter.query).map(|why| Invalid::new("/query", why));
+            let zone = engine::zone::zone(&filter.zone).err().map(|why| Invalid::new("/zone", why));
+            query.into_iter().chain(zone).collect()
         }
         Err(wrong) => vec![Invalid::new("", wrong.to_string())],
     }

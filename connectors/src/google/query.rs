@@ -3,6 +3,7 @@
 //! judged by Gmail.
 
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
 
 use super::labels::folded;
 
@@ -95,6 +96,77 @@ fn category(value: &str) -> Option<What> {
     known.then(|| What::Label(format!("category_{name}")))
 }
 
+/// Whether mails in this place (`spam`, `trash`, `sent`) are looked for: a query names it, not within `-`.
+pub fn names_place(query: &str, place: &str) -> bool {
+    let mut places = words(query).into_iter().filter(|(not, _)| !not).map(|(_, word)| word.to_lowercase());
+    places.any(|word| {
+        let (operator, value) = word.split_once(':').unwrap_or_default();
+        match (operator, value.trim_matches('"')) {
+            ("in" | "label" | "is", named) if named == place => true,
+            ("in", "anywhere") => place != "sent",
+            ("from", "me") => place == "sent",
+            _ => false,
+        }
+    })
+}
+
+/// The words of a query, whatever groups they stand in, and whether they are negated there.
+fn words(query: &str) -> Vec<(bool, String)> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    // What stands before a group is of its every word: `-(a b)`, `in:(spam trash)`.
+    let mut groups = vec![(false, String::new())];
+    for c in query.chars().chain([' ']) {
+        quoted ^= c == '"';
+        if quoted || !c.is_whitespace() && !matches!(c, '(' | ')' | '{' | '}') {
+            word.push(c);
+            continue;
+        }
+        let (outer, operator) = groups.last().cloned().unwrap_or_default();
+        let whole = std::mem::take(&mut word);
+        let (not, bare) = whole.strip_prefix('-').map_or((outer, whole.as_str()), |bare| (!outer, bare));
+        match c {
+            '(' | '{' => {
+                groups.push((not, bare.to_owned()));
+                continue;
+            }
+            ')' | '}' => groups.truncate(groups.len().saturating_sub(1).max(1)),
+            _ => {}
+        }
+        if !bare.is_empty() {
+            words.push((not, operator + bare));
+        }
+    }
+    words
+}
+
+/// What is wrong with how a query is written: quotes or brackets that are not closed would take in what is searched with it.
+pub fn unbalanced(query: &str) -> Option<String> {
+    let (mut open, mut quoted) = (Vec::new(), false);
+    for c in query.chars() {
+        quoted ^= c == '"';
+        let closes = match c {
+            _ if quoted => continue,
+            '(' | '{' => {
+                open.push(c);
+                continue;
+            }
+            ')' => '(',
+            '}' => '{',
+            _ => continue,
+        };
+        if open.pop() != Some(closes) {
+            return Some(format!(
+                "nothing before this `{c}` opens it: write `subject:(dinner movie)`, `{{from:ann from:bob}}`"
+            ));
+        }
+    }
+    if quoted {
+        return Some("a quote is not closed: write `subject:\"two words\"`".to_owned());
+    }
+    let open = open.pop()?;
+    Some(format!("a `{open}` is not closed: write `subject:(dinner movie)`, `{{from:ann from:bob}}`"))
+}
+
 /// What of the terms an event does not answer.
 ///
 /// # Errors
@@ -134,15 +206,32 @@ fn field_of(event: &Value, field: &str) -> String {
     event[field].as_str().unwrap_or_default().to_owned()
 }
 
-/// Whether `text` has these words, whole, one behind the other: as Gmail matches.
+/// Whether `text` has these words, whole, one behind the other: as Gmail matches. Where words are not told apart by spaces, and where
+/// there is no word (emoji), it is enough that the one stands in the other.
 pub fn has_words(text: &str, words: &str) -> bool {
-    let (text, words) = (tokens(text), tokens(words));
-    !words.is_empty() && text.windows(words.len()).any(|some| some == words)
+    let (text, words) = (folded_text(text), folded_text(words));
+    let wanted = tokens(&words);
+    if wanted.is_empty() || words.chars().any(is_unspaced) {
+        let words = words.trim();
+        return !words.is_empty() && text.contains(words);
+    }
+    tokens(&text).windows(wanted.len()).any(|some| some == wanted)
 }
 
-fn tokens(text: &str) -> Vec<String> {
-    let lower = text.to_lowercase();
-    lower.split(|c: char| !c.is_alphanumeric()).filter(|token| !token.is_empty()).map(str::to_owned).collect()
+/// One and the same letter can be written as one sign or as two (files of a Mac): here it is one.
+fn folded_text(text: &str) -> String {
+    text.nfc().collect::<String>().to_lowercase()
+}
+
+fn tokens(text: &str) -> Vec<&str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|token| !token.is_empty()).collect()
+}
+
+/// Of a script that is written without spaces: Thai, Lao, Myanmar, Khmer, Kana, Han.
+fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
 }
 
 /// Whether the mail has this label, by id or by name.

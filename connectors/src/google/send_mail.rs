@@ -1,5 +1,6 @@
-//! The reaction `google.send_mail`. It looks for the mail before it sends it: by its Message-ID, which comes from the run's key, and, as
-//! Gmail may put one of its own in that place and searches may lag, by its headers in what was sent since the run's birth.
+//! The reaction `google.send_mail`. Where an earlier attempt may have sent the mail, it is looked for first: by its Message-ID, which comes
+//! from the run's key, and, as Gmail may put one of its own in that place and searches may lag, by its headers in what was sent since
+//! the run's birth.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -13,9 +14,10 @@ use serde_json::{Value, json};
 
 use super::attached::{Attach, files};
 use super::mail::Sent;
+use super::reading::alone;
 use super::written::{Letter, MARK, mark, message_id};
 use super::{GMAIL, TRIED_EMULATOR};
-use crate::call::{ApiCall, Caller};
+use crate::call::{ApiCall, Caller, Reason};
 
 const READS: &[&str] = &["gmail.readonly"];
 static LIST: ApiCall = ApiCall::get(&GMAIL, "messages.list", "gmail/v1/users/me/messages").units(5).scopes(READS);
@@ -25,8 +27,11 @@ static SEND: ApiCall =
 static UPLOAD: ApiCall =
     ApiCall::post(&GMAIL, "messages.send", "upload/gmail/v1/users/me/messages/send").units(100).scopes(&["gmail.send"]);
 
-/// Mails sent since the run's birth that are looked at.
-const RECENT: usize = 50;
+/// Mails sent since the run's birth that are looked at, and how many at once.
+const RECENT: usize = 100;
+const AT_ONCE: usize = 10;
+/// Gmail's clock may be behind ours.
+const CLOCKS: TimeDelta = TimeDelta::minutes(2);
 /// Bytes from which on a mail is uploaded as it is.
 const LARGE: usize = 3 << 20;
 
@@ -114,7 +119,8 @@ struct Output {
     id: String,
     /// Gmail's id of its conversation.
     thread_id: String,
-    /// The Message-ID that it was given, without the angle brackets.
+    /// The Message-ID that was asked for, without the angle brackets: Gmail may have given it another one. Where an earlier attempt had
+    /// sent it, the one that it has.
     message_id: String,
     /// Its page in Gmail.
     link: String,
@@ -135,7 +141,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
         "link": "https://mail.google.com/mail/#all/18c2f0b2c3d4e5f6", "repeated": false}"#,
     scopes: &["gmail.send", "gmail.readonly"],
     about: About {
-        cost: "110 units; 20 more for each mail sent since the run began, and for each file of a mail",
+        cost: "100 units, and 20 for each file of a mail; where it is repeated, 5 more and 20 for each mail sent since the run began, by tens",
         tried: TRIED_EMULATOR,
         gives: Some(params::<Output>),
         large: &[],
@@ -174,9 +180,11 @@ fn check(data: &Value) -> Vec<Invalid> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct List {
     #[serde(default)]
     messages: Vec<Stub>,
+    next_page_token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -198,13 +206,15 @@ async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
     let from = send.from.as_deref().map(str::trim).filter(|from| !from.is_empty());
     let from = from.map(|from| People::One(from.to_owned()).read("from")).transpose()?;
     let reply_to = send.reply_to.read("reply_to")?;
-    let output = |stub: Stub, repeated| {
+    let output = |stub: Stub, message_id, repeated| {
         let link = format!("https://mail.google.com/mail/#all/{}", stub.id);
         let (id, thread_id) = (stub.id, stub.thread_id);
-        Reacted::Done(json!(Output { id, thread_id, message_id: message_id(&mark), link, repeated }))
+        Reacted::Done(json!(Output { id, thread_id, message_id, link, repeated }))
     };
-    if let Some(stub) = sent(&caller, &mark, &cx).await? {
-        return Ok(output(stub, true));
+    if cx.repeated
+        && let Some((stub, message_id)) = sent(&caller, &mark, &cx).await?
+    {
+        return Ok(output(stub, message_id, true));
     }
     let letter = Letter {
         mark: mark.clone(),
@@ -224,35 +234,53 @@ async fn react(cx: ReactCx<'_>) -> Result<Reacted, Fault> {
         true => UPLOAD.ask().query("uploadType", "media").body("message/rfc822", bytes),
         false => SEND.ask().json(&json!({ "raw": URL_SAFE.encode(bytes) })),
     };
-    Ok(output(caller.json(&ask).await?, false))
+    Ok(output(caller.json(&ask).await?, message_id(&mark), false))
 }
 
-/// The mail, where an earlier attempt sent it.
-async fn sent(caller: &Caller<'_>, mark: &str, cx: &ReactCx<'_>) -> Result<Option<Stub>, Fault> {
-    let by_id = LIST.ask().query("q", format!("rfc822msgid:{}", message_id(mark))).query("includeSpamTrash", true);
+/// The mail and its Message-ID, where an earlier attempt sent it.
+async fn sent(caller: &Caller<'_>, mark: &str, cx: &ReactCx<'_>) -> Result<Option<(Stub, String)>, Fault> {
+    let own = message_id(mark);
+    let by_id = LIST.ask().query("q", format!("rfc822msgid:{own}")).query("includeSpamTrash", true);
     if let Some(found) = caller.json::<List>(&by_id).await?.messages.into_iter().next() {
-        return Ok(Some(found));
+        return Ok(Some((found, own)));
     }
-    let since = (cx.born - TimeDelta::seconds(1)).timestamp();
-    let recent = LIST.ask().query("q", format!("in:sent after:{since}")).query("maxResults", RECENT);
-    let recent = caller.json::<List>(&recent.query("includeSpamTrash", true)).await?.messages;
-    let headers = |id: &str| {
-        let ask = GET.ask().at("id", id).query("format", "metadata");
-        ask.query("metadataHeaders", MARK).query("metadataHeaders", "Message-ID")
-    };
-    let asks: Vec<_> = recent.iter().map(|stub| headers(&stub.id)).collect();
-    let answers = caller.batch(&asks).await?;
-    for ((stub, ask), answer) in recent.into_iter().zip(&asks).zip(answers) {
-        let mail: Sent = match answer {
-            Ok(answer) => caller.read(ask, &answer)?,
-            // Whoever deleted it did not mean us.
-            Err(refused) if refused.reason == crate::call::Reason::Missing => continue,
-            Err(refused) => return Err(refused.fault),
-        };
-        let header = |name: &str| mail.payload.header(name).map(|value| value.trim().trim_matches(['<', '>']));
-        if header(MARK) == Some(mark) || header("Message-ID") == Some(&message_id(mark)) {
-            return Ok(Some(stub));
+    // Newest first, and listed at once: it is no search.
+    let list = LIST.ask().query("labelIds", "SENT").query("includeSpamTrash", true).query("maxResults", AT_ONCE);
+    let mut token = None::<String>;
+    for _ in 0..RECENT / AT_ONCE {
+        let page: List = caller.json(&list.clone().maybe("pageToken", token)).await?;
+        let mails = headers(caller, page.messages).await?;
+        let is_last = mails.last().and_then(|(_, mail)| mail.at()).is_some_and(|at| at < cx.born - CLOCKS);
+        for (stub, mail) in mails {
+            let header = |name: &str| mail.payload.header(name).map(|value| value.trim().trim_matches(['<', '>']));
+            let id = header("Message-ID");
+            if header(MARK) == Some(mark) || id == Some(&own) {
+                return Ok(Some((stub, id.unwrap_or(&own).to_owned())));
+            }
+        }
+        token = page.next_page_token.filter(|token| !token.is_empty());
+        if is_last || token.is_none() {
+            return Ok(None);
         }
     }
-    Ok(None)
+    Err(Fault::rejected(format!(
+        "an earlier attempt may have sent this mail, and more than {RECENT} were sent since the run began: it cannot be told, and it is not sent again"
+    )))
+}
+
+/// The mails by which ours are known. Whoever deleted one did not mean us.
+async fn headers(caller: &Caller<'_>, stubs: Vec<Stub>) -> Result<Vec<(Stub, Sent)>, Fault> {
+    let get =
+        GET.ask().query("format", "metadata").query("metadataHeaders", MARK).query("metadataHeaders", "Message-ID");
+    let asks: Vec<_> = stubs.iter().map(|stub| get.clone().at("id", &stub.id)).collect();
+    let answers = caller.batch(&asks).await?;
+    let mut mails = Vec::new();
+    for ((stub, ask), answer) in stubs.into_iter().zip(&asks).zip(answers) {
+        match alone(caller, ask, answer).await {
+            Ok(answer) => mails.push((stub, caller.read(ask, &answer)?)),
+            Err(refused) if refused.reason == Reason::Missing => {}
+            Err(refused) => return Err(refused.fault),
+        }
+    }
+    Ok(mails)
 }

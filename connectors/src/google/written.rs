@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use engine::fault::Fault;
 use lettre::Message;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment, Mailbox, MultiPart, MultiPartKind, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
 use sha2::{Digest, Sha256};
 
 /// Bytes of its attachments together. Gmail refuses mails over 25 MB, and base64 makes three of four.
@@ -115,7 +115,10 @@ impl File {
     fn part(self) -> Result<SinglePart, Fault> {
         let kind = ContentType::parse(&self.kind).or_else(|_| ContentType::parse("application/octet-stream"));
         let kind = kind.map_err(|e| Fault::rejected(format!("`{}` is no type of a file: {e}", self.kind)))?;
-        Ok(Attachment::new(one_line(&self.name)).body(self.bytes, kind))
+        // As text it would be sent with the ends of its lines as they are, which on the way become others.
+        let body = Body::new_with_encoding(self.bytes, ContentTransferEncoding::Base64);
+        let body = body.map_err(|_| Fault::rejected(format!("`{}` cannot be encoded", self.name)))?;
+        Ok(Attachment::new(one_line(&self.name)).body(body, kind))
     }
 }
 
