@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn what_one_user_used_up_holds_that_account_and_what_the_project_did_everybody() {
-        let check = |error: Value, expected: Option<Reason>| assert_eq!(reason(&error), expected, "{error}");
+        let check = |error: Value, expected: Option<Reason>| assert_eq!(reason(&error, ""), expected, "{error}");
         let old = |name: &str| json!({"errors": [{"domain": "usageLimits", "reason": name}]});
         check(old("quotaExceeded"), Some(Reason::Quota(Share::Account)));
         check(old("userRateLimitExceeded"), Some(Reason::Busy(Share::Account)));

@@ -184,3 +184,44 @@ impl Unit {
         self.events.len() + self.runs.len() + self.updates.len() + self.decided.len() + 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::UserId;
+    use crate::testkit::databases;
+
+    #[tokio::test]
+    async fn what_was_decided_without_a_birth_and_its_answer_lost_is_not_decided_again() {
+        for test in databases().await {
+            let db = &test.db;
+            let set = async |sql: &'static str| {
+                crate::on_write!(db, pool => sqlx::query(sql).execute(pool).await.map(drop)).unwrap()
+            };
+            let (user, now) = (UserId::new(), crate::clock::Clock::system().now());
+            let person = "INSERT INTO users (id, email, created_at, updated_at) VALUES ($1, 'a@example.org', $2, $2)";
+            crate::on_write!(db, pool => sqlx::query(person).bind(user).bind(now).execute(pool).await.map(drop))
+                .unwrap();
+            set("INSERT INTO sources (id, user_id, service, feed, identity, part, params, every_us, created_at)
+                 SELECT 1, id, 's', 'f', '1', 7, '{}', 1, 0 FROM users")
+            .await;
+            set("INSERT INTO areas (no, id, user_id, name, state, revision, version, body, source_id, created_at, updated_at)
+                 SELECT 1, id, id, 'n', 'active', 1, 1, '{}', 1, 0, 0 FROM users").await;
+            set("INSERT INTO events (id, source_id, key, body, undecided) VALUES (10, 1, 'a', '{}', 7), (11, 1, 'b', '{}', 7)").await;
+            set("UPDATE leases SET node = 1, epoch = 1 WHERE part = 7").await;
+            let unit = |event, epoch| Unit {
+                proof: Some(Proof { part: 7, epoch }),
+                standing: vec![(AreaNo(1), 1)],
+                decided: vec![(EventId(event), None)],
+                ..Unit::default()
+            };
+            let write =
+                async |event, epoch, repeated| write(db, &[&unit(event, epoch)], repeated).await.unwrap().remove(0);
+            assert_eq!(write(10, 1, false).await, Ok(()), "{}", test.label);
+            set("UPDATE areas SET version = 2").await;
+            assert_eq!(write(10, 1, true).await, Ok(()), "{}: it stands", test.label);
+            assert_eq!(write(11, 1, true).await, Err(Refused::Stale(vec![AreaNo(1)])), "{}", test.label);
+            assert_eq!(write(10, 2, true).await, Err(Refused::Lost), "{}: others may have decided it", test.label);
+        }
+    }
+}

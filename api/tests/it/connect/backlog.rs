@@ -13,7 +13,7 @@ use crate::peers::Gmail;
 
 const MAILS: usize = 10_000;
 /// What the account may spend, in units, and the time in which it may. A sixth of it is given at once, the rest evenly.
-const QUOTA: (u32, Duration) = (180_000, Duration::from_secs(30));
+const QUOTA: (u32, Duration) = (90_000, Duration::from_secs(30));
 /// Later than it was counted a call may reach Gmail by so much, on a machine that does much else.
 const LATE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -45,24 +45,25 @@ async fn a_backlog_of_ten_thousand_mails_is_reacted_to_once_each_in_order_within
     assert!(joined, "{}", get("/why").await);
 
     gmail.holds(MAILS);
-    let mut waited = false;
     let came = until(PATIENCE, async || {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let why = get("/why").await;
         assert_eq!(why["fault"], Value::Null, "a quota that is used up for the moment is no fault");
-        waited |= why["poll"]["answer"].as_str().is_some_and(|answer| answer.contains("used up for the moment"));
         receiver.count() >= MAILS
     })
     .await;
     assert!(came, "only {} came\n{}", receiver.count(), get("/why").await);
-    assert!(waited, "the quota held nothing back");
     let expected: Vec<String> = (1..=MAILS).map(|mail| format!("m{mail}")).collect();
     let came: Vec<String> = receiver.requests().into_iter().map(|request| request.path).collect();
     assert!(came == expected, "{:?}", came.iter().zip(&expected).find(|(came, expected)| came != expected));
     let done = until(PATIENCE, async || get("/why").await["poll"]["answer"] == "200").await;
     assert!(done && receiver.count() == MAILS, "it does not end: {}", get("/why").await);
     let peak = peak(&gmail.spent());
-    assert!(peak <= QUOTA.0, "{peak} units in {:?}", QUOTA.1);
+    assert!(
+        peak <= QUOTA.0 && peak > QUOTA.0 / 2,
+        "{peak} units in {:?}: within the quota, and held back by it",
+        QUOTA.1
+    );
 }
 
 /// The most that was spent in any one of the quota's times.
