@@ -155,7 +155,7 @@ async fn what_is_saved_comes_into_the_playlist_once_whatever_expires_dies_or_is_
         let (status, said) = w.call("POST", "/v1/areas", Some(&document)).await;
         let grant = json!({"method": "POST", "href": "/v1/connect/spotify", "body": {
             "scopes": ["playlist-modify-public", "playlist-modify-private", "playlist-read-private",
-                "playlist-read-collaborative", "user-library-read"]}});
+                "user-library-read"]}});
         assert_eq!((status, &said["errors"][0]["pointer"]), (422, &json!("/reactions/0/account")), "{said}");
         assert_eq!(
             said["errors"],

@@ -108,12 +108,7 @@ pub static SPEC: ReactionSpec = ReactionSpec {
     sample_params: r#"{"playlist": "3cEYpjA9oz9GiPac4AsH4n", "tracks": "spotify:track:4iV5W9uYEdYUVa79Axb7Rh", "no_duplicates": true}"#,
     sample_output: r#"{"playlist": "spotify:playlist:3cEYpjA9oz9GiPac4AsH4n", "added": ["spotify:track:4iV5W9uYEdYUVa79Axb7Rh"],
         "skipped": [], "snapshot_id": "AAAAB8C+GjVHq8v4vzStbL6AUYzo1cDV"}"#,
-    scopes: &[
-        "playlist-modify-public",
-        "playlist-modify-private",
-        "playlist-read-private",
-        "playlist-read-collaborative",
-    ],
+    scopes: &["playlist-modify-public", "playlist-modify-private", "playlist-read-private"],
     about: About {
         cost: "1 call for each 100 tracks, up to 3 more for each where it is repeated; with `no_duplicates` 1 more for each 50 entries of the playlist",
         tried: TRIED,
