@@ -121,7 +121,7 @@ impl Writer<'_> {
             let Some(last) = rows.last() else { break };
             before = Some(last.id);
             for row in &rows {
-                self.item(first, &events::shown(row)).await?;
+                self.item(first, &events::shown(row, None)).await?;
                 first = false;
             }
         }

@@ -57,8 +57,9 @@ pub async fn get(State(app): State<Arc<App>>, Known(caller): Known, path: PathVa
     let id: RunId = path.parsed("id", "run")?;
     let run = history::run(&app.engine.db, caller.user, id).await?.ok_or_else(|| Problem::no("run"))?;
     let event = history::event(&app.engine.db, caller.user, run.event_id).await?;
+    let plan = app.engine.plans.pinned(run.area_no, run.revision).await?;
     let mut shown = shown(&run);
-    shown["event"] = event.map_or(Value::Null, |event| super::events::shown(&event));
+    shown["event"] = event.map_or(Value::Null, |event| super::events::shown(&event, plan.as_deref()));
     Ok(Json(shown))
 }
 

@@ -200,7 +200,10 @@ async fn each_mail_makes_one_event_and_one_answer_whatever_expires_dies_or_is_re
     let texts = async |area: &str| {
         let path = format!("/v1/events?limit=8&area={}", area.rsplit('/').next().unwrap());
         let events = m.w.call("GET", &path, Some(&m.w.ann), None).await.1;
-        events["items"].as_array().unwrap().iter().map(|event| event["body"]["text"].is_string()).collect::<Vec<_>>()
+        let items = events["items"].as_array().unwrap();
+        let local = |event: &Value| event["body"]["received_at_local"].as_str().unwrap().ends_with("+05:45");
+        assert!(items.iter().all(local), "{events}");
+        items.iter().map(|event| event["body"]["text"].is_string()).collect::<Vec<_>>()
     };
     assert_eq!((texts(&m.path).await, texts(&found).await), (vec![true; 8], vec![false; 8]));
     assert_eq!(m.google.answered("/upload/gmail/v1/users/me/messages/send").await, [200]);

@@ -26,7 +26,7 @@ const SEEDS: u64 = 12;
 /// Quiet seeds that it takes.
 const QUIET_SEEDS: u64 = 8;
 /// Seeds that once found a breach, and are taken too.
-const KEPT: [u64; 8] = [19, 39, 47, 60, 83, 87, 101, 177];
+const KEPT: [u64; 9] = [19, 34, 39, 47, 60, 83, 87, 101, 177];
 const QUIET_KEPT: [u64; 3] = [26, 30, 55];
 /// Steps of a seed before it heals.
 const STEPS: u64 = 3_000;
