@@ -1,7 +1,7 @@
 //! `area catalog [SERVICE[.NAME]]`: what there is to wire, from the specs.
 
 use clap::Args;
-use engine::port::{ActionSpec, ReactionSpec, Service, Services};
+use engine::port::{ActionSpec, Guarantee, ReactionSpec, Service, Services};
 use serde_json::{Value, json};
 
 use super::{Code, Failure, out};
@@ -90,9 +90,13 @@ fn not_found(why: String) -> Failure {
 fn show_action(service: &Service, spec: &ActionSpec) -> Result<(), Failure> {
     let all = catalog::action(spec);
     println!("{}.{} (action): {}\n{}\n", service.name, spec.name, spec.title, spec.description);
-    let wired = json!({ "service": service.name, "name": spec.name, "data": all["sample"] });
-    println!("In an AREA:\n\"action\": {}\n", pretty(&wired)?);
+    println!("In an AREA:\n\"action\": {}\n", pretty(&wired(service, &all))?);
     println!("`event` in templates, for example:\n{}\n", pretty(&all["event"])?);
+    fields(&all["event_schema"]);
+    if let (Some(least), Some(default)) = (all["every_at_least_s"].as_u64(), all["every_default_s"].as_u64()) {
+        println!("How often (`every`): each {default} s where it is left out, at least {least} s apart");
+    }
+    needs(service, &all);
     println!("The schema of `data`:\n{}", pretty(&all["schema"])?);
     Ok(())
 }
@@ -100,12 +104,52 @@ fn show_action(service: &Service, spec: &ActionSpec) -> Result<(), Failure> {
 fn show_reaction(service: &Service, spec: &ReactionSpec) -> Result<(), Failure> {
     let all = catalog::reaction(spec);
     println!("{}.{} (reaction): {}\n{}\n", service.name, spec.name, spec.title, spec.description);
-    let wired = json!({ "service": service.name, "name": spec.name, "data": all["sample"] });
-    println!("In an AREA:\n\"reactions\": [{}]\n", pretty(&wired)?);
+    println!("In an AREA:\n\"reactions\": [{}]\n", pretty(&wired(service, &all))?);
     println!("`steps.ID` in later steps, for example:\n{}\n", pretty(&all["output"])?);
-    println!("When it is repeated: {}\n", all["guarantee"].as_str().unwrap_or_default());
+    fields(&all["output_schema"]);
+    let repeated = match spec.guarantee {
+        Guarantee::Idempotent => "idempotent: a repetition has no further effect",
+        Guarantee::Checked => "checked: what an earlier call did is looked for first",
+        Guarantee::AtLeastOnce => "at_least_once: a repetition may be seen, with the same key and the same bytes",
+    };
+    println!("When it is repeated: {repeated}");
+    needs(service, &all);
     println!("The schema of `data`:\n{}", pretty(&all["schema"])?);
     Ok(())
+}
+
+/// As it stands in an AREA.
+fn wired(service: &Service, all: &Value) -> Value {
+    let mut wired = json!({ "service": service.name, "name": all["name"], "data": all["sample"] });
+    if let Some(provider) = service.provider {
+        wired["account"] = json!(format!("the id of a linked {provider} account"));
+    }
+    wired
+}
+
+/// What the fields of an event or an output are, where they are known.
+fn fields(schema: &Value) {
+    let Some(properties) = schema["properties"].as_object() else { return };
+    let row = |(name, property): (&String, &Value)| {
+        let words = property["description"].as_str().unwrap_or_default().replace('\n', " ");
+        [format!("  {name}"), words]
+    };
+    out::columns(&properties.iter().map(row).collect::<Vec<_>>());
+    println!();
+}
+
+/// Scopes, cost, and what it was run against.
+fn needs(service: &Service, all: &Value) {
+    let scopes: Vec<&str> = all["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if let Some(provider) = service.provider {
+        println!("Needs an account at {provider}, with these scopes: {}", scopes.join(", "));
+    }
+    for (words, what) in [("Costs", "cost"), ("Tried against", "tried")] {
+        if let Some(text) = all[what].as_str().filter(|text| !text.is_empty()) {
+            println!("{words}: {text}");
+        }
+    }
+    println!();
 }
 
 fn pretty(value: &Value) -> Result<String, Failure> {

@@ -58,7 +58,7 @@ struct Filter {
     #[serde(default)]
     #[schemars(extend("x-options" = "folder"), example = &"1dyUEebJaFnWa3Z4n0BFMVAXQ7mfUH11g")]
     folder: String,
-    /// Only files of this type. All but folders where it is left out.
+    /// Only files of this type, as the event's `kind` tells it. All but folders where it is left out.
     #[serde(default, rename = "type")]
     #[schemars(example = &"pdf")]
     kind: Option<Kind>,

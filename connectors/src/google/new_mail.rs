@@ -17,7 +17,8 @@ use crate::when::localize;
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     /// What Gmail's search box takes: `subject:invoice -from:shop`. Terms with `from:`, `to:`, `cc:`, `subject:`, `label:`, `in:`,
-    /// `is:`, `category:` and `has:attachment` cost nothing more; with others Gmail is asked apart. All mails where it is left out.
+    /// `is:`, `category:` and `has:attachment` cost nothing more. With anything else (OR, brackets, words alone, a space behind the colon)
+    /// Gmail is asked apart, and what it does not find is not known here, nor told by `why`. All mails where it is left out.
     #[serde(default)]
     #[schemars(length(max = 1000), example = "subject:invoice")]
     query: String,

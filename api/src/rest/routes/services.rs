@@ -65,7 +65,7 @@ pub async fn options(
                 .filter(|row| row.provider == provider)
                 .ok_or_else(|| Problem::parameter("account", format!("must be the id of your {provider} account")))?;
             // A provider may answer with a part instead of refusing: what it lacks would look as if it were not there.
-            let part = format!("the list of {}.{}", service.name, spec.name);
+            let part = format!("the list of what `{}` may be", spec.name);
             if let Some(lacks) = app.desk.lacking("/account".to_owned(), &part, spec.scopes, &row) {
                 return Err(Problem::invalid(vec![lacks]));
             }

@@ -20,6 +20,16 @@ fn every_service_action_and_reaction_is_listed_and_can_be_shown() {
             assert_eq!(&area.run(&["catalog", &path, "--json"]).json(), part);
             let shown = area.run(&["catalog", &path]).ok();
             assert!(shown.contains(kind.trim_end_matches('s')) && shown.contains("schema"), "{shown}");
+            // What it needs and what comes out of it is told in full.
+            let words = ["cost", "tried"].map(|what| part[what].as_str().unwrap());
+            let scopes = part["scopes"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap());
+            let gives = &part[if *kind == "actions" { "event_schema" } else { "output_schema" }]["properties"];
+            let fields =
+                gives.as_object().into_iter().flatten().map(|(_, field)| field["description"].as_str().unwrap());
+            for word in words.into_iter().chain(scopes).chain(fields) {
+                assert!(shown.contains(&word.replace('\n', " ")), "{path}: {word}\n{shown}");
+            }
+            assert_eq!(shown.contains("the id of a linked"), service["provider"].is_string(), "{shown}");
         }
     }
 }

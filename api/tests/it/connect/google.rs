@@ -85,7 +85,7 @@ async fn a_list_of_options_says_which_scope_it_lacks_and_the_grant_takes_nothing
     for name in ["calendar.calendarlist.readonly", "gmail.readonly"] {
         assert!(asked.contains(&scope(name)), "{name}: {said}");
     }
-    assert!(said["detail"].as_str().unwrap().contains("the list of google.calendar needs"), "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("the list of what `calendar` may be needs"), "{said}");
 }
 
 #[tokio::test]
