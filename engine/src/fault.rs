@@ -15,8 +15,8 @@ pub enum Fault {
         /// The request may have taken effect (a time-out or a reset after sending): an `at_most_once` run is then uncertain.
         maybe_done: bool,
     },
-    /// Nothing was sent: a pause that the provider asked for, a quota that it said is used up, or our own share of one holds it back. Of
-    /// a reaction this is no attempt.
+    /// Nothing was done: a pause that the provider asked for, a quota that it said is used up, or our own share of one holds it back. Of
+    /// a reaction this is no attempt; one that has written something before says `Later`.
     #[error("{why}")]
     Held {
         /// When it may go.

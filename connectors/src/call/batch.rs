@@ -1,6 +1,8 @@
 //! Many calls as one: Google's `multipart/mixed` batch. Each part is a request of its own with an answer of its own, and costs what
 //! it costs alone; what is saved is round trips.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use engine::fault::Fault;
 use engine::net::{Answer, Call};
@@ -43,9 +45,12 @@ impl Caller<'_> {
         let mut answers = Vec::with_capacity(asks.len());
         for some in asks.chunks(batch.most.min(api.at_once(dearest)).max(1)) {
             match self.together(some, &api, batch).await {
-                Ok(these) => answers.extend(these),
+                Ok(these) => {
+                    answers.extend(these);
+                    self.has_written.fetch_or(some.iter().any(|ask| !ask.is_safe()), Ordering::Relaxed);
+                }
                 Err(refused) => {
-                    answers.resize(asks.len(), Err(refused));
+                    answers.resize(asks.len(), Err(self.so_far(refused)));
                     break;
                 }
             }

@@ -1,5 +1,7 @@
 //! Sends calls with an account's token: spend, send, refresh once and repeat once, judge.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::clock::Instant;
 use engine::fault::Fault;
@@ -17,7 +19,6 @@ const MOMENT: TimeDelta = TimeDelta::seconds(1);
 const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 
 /// Who calls: an account, now.
-#[derive(Clone, Copy)]
 pub struct Caller<'a> {
     auth: &'a dyn Auth,
     http: &'a Http,
@@ -27,6 +28,8 @@ pub struct Caller<'a> {
     began: Instant,
     /// How long each call waits for room in a share.
     patience: TimeDelta,
+    /// Something was written: whatever stops the calls behind it, not nothing was done.
+    pub(super) has_written: AtomicBool,
 }
 
 impl<'a> Caller<'a> {
@@ -47,7 +50,7 @@ impl<'a> Caller<'a> {
 
     fn new(auth: Option<&'a dyn Auth>, http: &'a Http, now: DateTime<Utc>, patience: TimeDelta) -> Result<Self, Fault> {
         let auth = auth.ok_or_else(|| Fault::rejected("there is no account to call with"))?;
-        Ok(Self { auth, http, now, began: Instant::now(), patience })
+        Ok(Self { auth, http, now, began: Instant::now(), patience, has_written: AtomicBool::new(false) })
     }
 
     /// Now: some time has passed since it began.
@@ -60,6 +63,12 @@ impl<'a> Caller<'a> {
     /// # Errors
     /// See [`Reason`]; by `?` its fault.
     pub async fn send(&self, ask: &Ask) -> Result<Answer, Refused> {
+        let answer = self.sent(ask).await.map_err(|refused| self.so_far(refused))?;
+        self.has_written.fetch_or(!ask.is_safe(), Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    async fn sent(&self, ask: &Ask) -> Result<Answer, Refused> {
         let api = self.api(ask.call.api)?;
         self.spend(&api, ask.call.name, ask.call.units).await?;
         let measured = api.measure(ask.call.name);
@@ -73,7 +82,7 @@ impl<'a> Caller<'a> {
     /// # Errors
     /// As [`send`](Self::send); an answer of another shape is `Broken`.
     pub async fn json<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T, Refused> {
-        read(ask, &self.send(ask).await?)
+        self.read(ask, &self.send(ask).await?)
     }
 
     /// Reads an answer that was sent for.
@@ -81,7 +90,19 @@ impl<'a> Caller<'a> {
     /// # Errors
     /// An answer of another shape is `Broken`.
     pub fn read<T: DeserializeOwned>(&self, ask: &Ask, answer: &Answer) -> Result<T, Refused> {
-        read(ask, answer)
+        read(ask, answer).map_err(|refused| self.so_far(refused))
+    }
+
+    /// A refusal, and what was done before it: who has written is held back in the middle, and that is an attempt.
+    pub(super) fn so_far(&self, mut refused: Refused) -> Refused {
+        if self.has_written.load(Ordering::Relaxed) {
+            refused.fault = match refused.fault {
+                Fault::Later { not_before, why, .. } => Fault::Later { not_before, why, maybe_done: true },
+                Fault::Held { until, why } => Fault::Later { not_before: Some(until), why, maybe_done: true },
+                other => other,
+            };
+        }
+        refused
     }
 
     /// Takes what a call costs from the shares.

@@ -195,6 +195,31 @@ async fn the_share_of_an_account_is_not_overdrawn() {
 }
 
 #[tokio::test]
+async fn who_has_written_is_held_back_in_the_middle_and_may_have_done_something() {
+    static MAKE: ApiCall = ApiCall::post(&ACME, "things.make", "v1/things");
+    static SEE: ApiCall = ApiCall::get(&ACME, "things.see", "v1/things");
+    let (server, http) = (MockServer::start().await, http());
+    serve(&server, ResponseTemplate::new(200).set_body_json(json!({}))).await;
+    // A burst of one call: the next one waits for longer than a reaction does.
+    let allowance = [("acme".to_owned(), "6/1m".parse().unwrap())];
+    for (first, written) in [(MAKE.ask(), true), (SEE.ask(), false)] {
+        let mut account = Account::at(&server.uri());
+        account.usage.limit("acme", &allowance.clone().into(), &Default::default());
+        let caller = caller(&account, &http);
+        caller.send(&first).await.unwrap();
+        let fault = caller.send(&MAKE.ask()).await.unwrap_err().fault;
+        match written {
+            true => assert!(matches!(fault, Fault::Later { not_before: Some(_), maybe_done: true, .. }), "{fault:?}"),
+            false => assert!(matches!(fault, Fault::Held { .. }), "{fault:?}"),
+        }
+    }
+    // What was written, and answered in a way that nobody can read, was written.
+    let account = Account::at(&server.uri());
+    let odd = caller(&account, &http).json::<u32>(&MAKE.ask()).await.unwrap_err().fault;
+    assert!(matches!(odd, Fault::Later { maybe_done: true, .. }), "{odd:?}");
+}
+
+#[tokio::test]
 async fn google_says_in_its_body_what_a_403_means() {
     let check = async |status, reason, more, want: Reason, words: &str| {
         let refused = came_to(MESSAGE.ask().at("id", "m1"), google(status, reason, more)).await.unwrap_err();
