@@ -106,14 +106,7 @@ async fn decide(
 ) -> Result<(), Refused> {
     let area = watcher.plan.no;
     let body = Arc::new(serde_json::from_str(text).unwrap_or_default());
-    let scene = Scene {
-        proof,
-        now: engine.clock.micros(),
-        baseline: false,
-        searched: false,
-        ids: &engine.ids,
-        fan_out: usize::MAX,
-    };
+    let scene = Scene::new(proof, engine.clock.micros(), &engine.ids);
     let arrival = Arrival { only_area: Some(area), direct, late: true, ..Arrival::new(id, &body) };
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
     let mut unit = Unit { proof: Some(proof), marks: vec![(area, Some(id))], ..births.unit() };

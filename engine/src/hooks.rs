@@ -157,14 +157,7 @@ async fn record(
         engine.wake(Wake::Undecided { part }).await;
         return Ok(id);
     };
-    let scene = Scene {
-        proof,
-        now: engine.clock.micros(),
-        baseline: false,
-        searched: false,
-        ids: &engine.ids,
-        fan_out: engine.limits.fan_out,
-    };
+    let scene = Scene { fan_out: engine.limits.fan_out, ..Scene::new(proof, engine.clock.micros(), &engine.ids) };
     let arrival = Arrival::new(id, &body);
     let mut births = intake::decide(watchers, &[arrival], &scene, &|area| engine.open_runs_of(area));
     if births.mark.is_some() {
@@ -218,14 +211,7 @@ async fn decide_one(engine: &Arc<Engine>, part: i64, event: &work::Undecided) ->
         let proof = engine.decides(part).ok_or(Refused::Lost)?;
         let (watchers, _turn) =
             engine.plans.decided_by(event.source_id, Some(proof)).await.map_err(|_| Refused::Away)?;
-        let scene = Scene {
-            proof,
-            now: engine.clock.micros(),
-            baseline: false,
-            searched: false,
-            ids: &engine.ids,
-            fan_out: engine.limits.fan_out,
-        };
+        let scene = Scene { fan_out: engine.limits.fan_out, ..Scene::new(proof, engine.clock.micros(), &engine.ids) };
         let arrival = Arrival {
             mark,
             only_area: event.only_area,

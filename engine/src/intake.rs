@@ -62,6 +62,13 @@ pub struct Scene<'a> {
     pub fan_out: usize,
 }
 
+impl<'a> Scene<'a> {
+    /// For what is new, however many runs are born of it.
+    pub fn new(proof: Proof, now: Micros, ids: &'a IdGen) -> Self {
+        Self { proof, now, baseline: false, searched: false, ids, fan_out: usize::MAX }
+    }
+}
+
 /// What was decided.
 #[derive(Debug, Default)]
 pub struct Births {

@@ -304,15 +304,8 @@ fn decide(
     if undecided.is_none() {
         let arrivals: Vec<Arrival<'_>> =
             events.iter().zip(&bodies).map(|(e, body)| Arrival { at: e.at, ..Arrival::new(e.id, body) }).collect();
-        let now = engine.clock.micros();
-        let scene = Scene {
-            proof,
-            now,
-            baseline: taken.baseline,
-            searched: taken.searched,
-            ids: &engine.ids,
-            fan_out: usize::MAX,
-        };
+        let (baseline, searched) = (taken.baseline, taken.searched);
+        let scene = Scene { baseline, searched, ..Scene::new(proof, engine.clock.micros(), &engine.ids) };
         births = intake::decide(watchers, &arrivals, &scene, &|area| engine.open_runs_of(area));
     }
     let mut unit = Unit { proof: Some(proof), events, ..births.unit() };
